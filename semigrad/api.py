@@ -1,0 +1,312 @@
+"""The transformation: semiring backpropagation of a function, used like `jax.grad`."""
+
+import dataclasses
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from semigrad import graph, interpreter, names
+from semigrad.semirings.base import Element, Semiring
+
+Function = Callable[..., Any]
+
+
+def backprop(
+    f: Function, semiring: Semiring, argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Function:
+    """Returns a function that computes the semiring derivative of `f` (Du et al. 2023, Eq. 2).
+
+    For each scalar element v of the chosen arguments: the `plus` over all paths from v to f's
+    output of the `times` over the path's edges of `lift(local derivative)`, computed in one
+    reverse sweep. With `SumProduct` it is `jax.grad(f, argnums, has_aux)`.
+
+    Example:
+      >>> import jax.numpy as jnp, semigrad as sg
+      >>> f = lambda x: jnp.sum(jnp.tanh(x) * x)
+      >>> sg.backprop(f, sg.MaxProduct())(jnp.array([0.5, -2.0])).max.round(3).tolist()
+      [0.462, -0.141]
+
+    Args:
+      f: a function whose result is a floating-point scalar (with `has_aux`, a pair of such a
+        scalar and anything). Evaluated by JAX's tracing: pure, of arrays.
+      semiring: the algebra, e.g. `sg.Entropy()`.
+      argnums: which positional arguments to differentiate in; an integer or several. These
+        are pytrees of floating-point arrays.
+      has_aux: whether `f` returns a pair, whose second part is passed on.
+
+    Returns:
+      A function of f's arguments. Its result has the structure of `jax.grad`'s: that of the
+      argument (a tuple of them if `argnums` is a sequence), each array leaf an element of the
+      semiring for nodes of the leaf's shape. With `has_aux`, a pair of that and the auxiliary
+      data.
+
+    Raises:
+      TypeError: f's output is not a real scalar, or a chosen argument is not floating point.
+      ValueError: `argnums` is out of range; or a `while_loop` is on a path.
+      NotImplementedError: a primitive on a path has no rule or is refused.
+    """
+    value_and = value_and_backprop(f, semiring, argnums, has_aux)
+
+    @functools.wraps(f)
+    def backprop_f(*args: Any, **kwargs: Any) -> Any:
+        value, elements = value_and(*args, **kwargs)
+        return (elements, value[1]) if has_aux else elements
+
+    return backprop_f
+
+
+def value_and_backprop(
+    f: Function, semiring: Semiring, argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Function:
+    """Returns a function that computes both f's value and its semiring derivative.
+
+    Like `backprop`, but the result is a pair of `f(*args, **kwargs)` (with `has_aux`, of the
+    pair of value and auxiliary data) and the elements.
+    """
+    _check_semiring(semiring)
+
+    @functools.wraps(f)
+    def value_and_backprop_f(*args: Any, **kwargs: Any) -> Any:
+        traced = trace_arguments(f, args, kwargs, argnums, has_aux)
+        program = interpreter.plan(traced.graph, traced.graph.inputs)
+        values = interpreter.evaluate(program, traced.inputs)
+        found = interpreter.sweep(program, values, semiring)
+        elements = [
+            found[v] if v in found else semiring.zero(v.aval.shape, v.aval.dtype)
+            for v in traced.graph.inputs
+        ]
+        return traced.result(values), jax.tree.unflatten(traced.structure, elements)
+
+    return value_and_backprop_f
+
+
+def nodes(f: Function) -> Callable[..., names.NodeTable]:
+    """Returns a function that lists the named intermediate values of `f` at its arguments.
+
+    Names are JAX's name stack: Flax modules, `jax.named_scope` and `checkpoint_name` fill it in.
+
+    Returns:
+      A function of f's arguments that returns a `NodeTable`, a sequence of `Node` (name, shape,
+      dtype, consumers) that prints as a table. Nothing is computed.
+    """
+
+    @functools.wraps(f)
+    def nodes_f(*args: Any, **kwargs: Any) -> names.NodeTable:
+        traced, _ = graph.trace(lambda: f(*args, **kwargs))
+        return names.table(traced)
+
+    return nodes_f
+
+
+def intermediates(f: Function, semiring: Semiring, at: str | Sequence[str]) -> Function:
+    """Returns a function that computes the semiring derivative at named values inside `f`.
+
+    Args:
+      f: a function whose result is a floating-point scalar; arguments of any dtype.
+      semiring: the algebra.
+      at: shell-style patterns of names as `nodes` lists them; `*` also matches slashes.
+
+    Returns:
+      A function of f's arguments that returns {name: element} in the order of evaluation; an
+      element's shape is the value's.
+
+    Raises:
+      ValueError: a pattern matches no value; near names are listed.
+      TypeError, ValueError, NotImplementedError: as `backprop`.
+    """
+    _check_semiring(semiring)
+
+    @functools.wraps(f)
+    def intermediates_f(*args: Any, **kwargs: Any) -> dict[str, Element]:
+        traced = _trace_closed(f, args, kwargs)
+        chosen = names.select(traced, at)
+        elements = _derivatives(traced, semiring, chosen.values())
+        return {name: elements[v] for name, v in chosen.items()}
+
+    return intermediates_f
+
+
+def branches(f: Function, semiring: Semiring, at: str | Sequence[str]) -> Function:
+    """Returns a function that splits the derivative at named values by who consumes the value.
+
+    Args:
+      f: a function whose result is a floating-point scalar; arguments of any dtype.
+      semiring: the algebra.
+      at: shell-style patterns of names as `nodes` lists them; `*` also matches slashes.
+
+    Returns:
+      A function of f's arguments that returns {name: {consumer scope: element}}, both in the
+      order of evaluation. An element covers the paths that leave the value through equations of
+      that scope; the `plus` of all is what `intermediates` gives. A consumer through which no
+      path can lead, because it has no edges or its result is not used, is left out.
+
+    Raises:
+      ValueError: a pattern matches no value; near names are listed.
+      TypeError, ValueError, NotImplementedError: as `backprop`.
+    """
+    _check_semiring(semiring)
+
+    @functools.wraps(f)
+    def branches_f(*args: Any, **kwargs: Any) -> dict[str, dict[str, Element]]:
+        traced = _trace_closed(f, args, kwargs)
+        split, copies = names.split_by_consumer(traced, names.select(traced, at))
+        program = interpreter.plan(split, [v for parts in copies.values() for v in parts.values()])
+        found = interpreter.sweep(program, interpreter.evaluate(program, ()), semiring)
+        return {
+            name: {scope: found[v] for scope, v in parts.items() if v in found}
+            for name, parts in copies.items()
+        }
+
+    return branches_f
+
+
+@dataclasses.dataclass(frozen=True)
+class TracedCall:
+    """A call of a function, traced in its differentiated arguments.
+
+    Attributes:
+      graph: the function as a graph of the flattened differentiated arguments.
+      inputs: their values.
+      structure: the pytree of the differentiated arguments, as `jax.grad` returns it.
+      out_structure: the pytree of f's result.
+      paths: for each input, how to name it: "args[0]['kernel']".
+    """
+
+    graph: graph.Graph
+    inputs: tuple[Any, ...]
+    structure: Any
+    out_structure: Any
+    paths: tuple[str, ...]
+
+    def result(self, values: interpreter.Values) -> Any:
+        """Returns f's own result from the values of the forward pass."""
+        flat = [interpreter.read(values, v) for v in self.graph.outputs]
+        return jax.tree.unflatten(self.out_structure, flat)
+
+
+def trace_arguments(
+    f: Function, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Any, has_aux: bool
+) -> TracedCall:
+    """Traces `f` in the arguments of `argnums`, checked as `jax.grad` checks them."""
+    positions = _positions(argnums, len(args))
+    chosen = [args[i] for i in positions]
+    for position, argument in zip(positions, chosen, strict=True):
+        _check_argument(position, argument)
+
+    def of_chosen(own: list[Any]) -> Any:
+        full = list(args)
+        for position, argument in zip(positions, own, strict=True):
+            full[position] = argument
+        return f(*full, **kwargs)
+
+    traced, out_shape = graph.trace(of_chosen, chosen)
+    _check_output(out_shape, has_aux)
+    result = tuple(chosen) if isinstance(argnums, Sequence) else chosen[0]
+    labelled = jax.tree_util.tree_flatten_with_path(chosen)[0]
+    return TracedCall(
+        graph=traced,
+        inputs=tuple(jnp.asarray(leaf) for _, leaf in labelled),
+        structure=jax.tree.structure(result),
+        out_structure=jax.tree.structure(out_shape),
+        paths=tuple(
+            f"args[{positions[path[0].idx]}]{jax.tree_util.keystr(path[1:])}"  # pyright: ignore
+            for path, _ in labelled
+        ),
+    )
+
+
+def _trace_closed(f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> graph.Graph:
+    """Traces `f` at its arguments, with none to differentiate in."""
+    traced, out_shape = graph.trace(lambda: f(*args, **kwargs))
+    _check_output(out_shape, has_aux=False)
+    return traced
+
+
+def _derivatives(traced: graph.Graph, semiring: Semiring, variables: Any) -> dict[Any, Element]:
+    """Returns the derivative at each variable, "no path" included."""
+    variables = list(dict.fromkeys(variables))
+    program = interpreter.plan(traced, variables)
+    found = interpreter.sweep(program, interpreter.evaluate(program, ()), semiring)
+    return {
+        v: found[v] if v in found else semiring.zero(v.aval.shape, v.aval.dtype) for v in variables
+    }
+
+
+def _check_semiring(semiring: Any) -> None:
+    if isinstance(semiring, type) or not isinstance(semiring, Semiring):
+        hint = f" Call the class: {semiring.__name__}()." if isinstance(semiring, type) else ""
+        raise TypeError(
+            f"semiring must be an instance of semigrad.Semiring, got {semiring!r}.{hint}"
+        )
+
+
+def _positions(argnums: Any, num_args: int) -> list[int]:
+    given = list(argnums) if isinstance(argnums, Sequence) else [argnums]
+    if not all(isinstance(i, int) and not isinstance(i, bool) for i in given):
+        raise TypeError(f"argnums must be an integer or a sequence of integers, got {argnums!r}")
+    for i in given:
+        if not -num_args <= i < num_args:
+            raise ValueError(
+                f"differentiating with respect to argnums={argnums} requires at least "
+                f"{i + 1 if i >= 0 else -i} positional arguments to be passed by the caller, but "
+                f"got only {num_args} positional arguments. Keyword arguments cannot be chosen: "
+                "pass what is differentiated by position."
+            )
+    positions = [i % num_args for i in given]
+    if len(set(positions)) < len(positions):
+        raise ValueError(f"argnums={argnums} names an argument twice")
+    return positions
+
+
+def _check_argument(position: int, argument: Any) -> None:
+    for path, leaf in jax.tree_util.tree_flatten_with_path(argument)[0]:
+        name = f"argument {position}{jax.tree_util.keystr(path)}"
+        try:
+            dtype = jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))
+        except TypeError:
+            raise TypeError(
+                f"backprop requires array inputs, but {name} is {leaf!r} of type {type(leaf)}."
+            ) from None
+        if jnp.issubdtype(dtype, jnp.complexfloating):
+            raise TypeError(
+                f"backprop requires real-valued inputs, but {name} is {dtype}: the weight of a "
+                "path is real. Pass real and imaginary parts as two arguments."
+            )
+        if not jnp.issubdtype(dtype, jnp.floating):
+            raise TypeError(
+                f"backprop requires real-valued inputs (input dtype that is a sub-dtype of "
+                f"np.floating), but {name} is {dtype}. To look at what an integer input is turned "
+                "into (the embedding of a token id, say), ask for a named value: "
+                "`semigrad.intermediates(f, semiring, at=...)`."
+            )
+
+
+def _check_output(out_shape: Any, has_aux: bool) -> None:
+    if has_aux:
+        if not (isinstance(out_shape, tuple) and len(out_shape) == 2):
+            raise TypeError(
+                "has_aux=True, so the function must return a pair (value, auxiliary data), but "
+                f"it returned {jax.tree.structure(out_shape)}"
+            )
+        out_shape = out_shape[0]
+    leaves, structure = jax.tree.flatten(out_shape)
+    if len(leaves) != 1 or not jax.tree_util.treedef_is_leaf(structure):
+        raise TypeError(
+            f"backprop is only defined for scalar-output functions. Output was {out_shape}. If the "
+            "function returns auxiliary data as well, pass has_aux=True."
+        )
+    (leaf,) = leaves
+    if leaf.shape != ():
+        raise TypeError(
+            f"backprop is only defined for scalar-output functions. Output had shape: "
+            f"{leaf.shape}. Reduce it to the quantity of interest (index it, or sum it), or "
+            "map over its elements with `jax.vmap`."
+        )
+    if not jnp.issubdtype(leaf.dtype, jnp.floating):
+        raise TypeError(
+            "backprop requires real-valued outputs (output dtype that is a sub-dtype of "
+            f"np.floating), but got {leaf.dtype}."
+        )

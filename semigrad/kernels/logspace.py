@@ -1,0 +1,113 @@
+"""Sums kept as logarithms, finite and with finite derivatives at log 0 = -inf.
+
+Sums are shifted by their largest term before they leave log space. A shifted term is never below
+-1000, whose exponential is 0 in every dtype: so nothing here subtracts infinities, and no
+derivative multiplies 0 by one.
+
+In a contraction the shift is by row, and lifts each row's largest term to e^30: terms down to
+e^-117 times it are kept in float32 (e^-730 in float64); a result all of whose terms lie below
+that is read as 0.
+"""
+
+import math
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+Array = jax.Array
+
+_LOWEST = -1000.0
+_HEADROOM = 30.0
+
+
+def log_magnitude(x: Array) -> Array:
+    """Returns log |x|; -inf with derivative 0 at x = 0."""
+    zero = x == 0
+    return jnp.where(zero, -jnp.inf, jnp.log(jnp.abs(jnp.where(zero, 1, x))))
+
+
+def largest(a: Array, axes: tuple[int, ...]) -> Array:
+    """Returns the largest term along axes, which are kept with size 1; a constant."""
+    return lax.stop_gradient(jnp.max(a, axes, keepdims=True, initial=-jnp.inf))
+
+
+def shift(a: Array, top: Array) -> Array:
+    """Returns a - top for top >= a, not below -1000."""
+    most = float(jnp.finfo(a.dtype).max)
+    return jnp.maximum(jnp.minimum(a, most) - jnp.clip(top, -most, most), _LOWEST)
+
+
+def log_total(total: Array) -> Array:
+    """Returns log total where it is positive, and 0 where it is 0."""
+    return jnp.log(jnp.where(total == 0, 1, total))
+
+
+def add(a: Array, b: Array) -> Array:
+    """Returns log(e^a + e^b)."""
+    top = lax.stop_gradient(jnp.maximum(a, b))
+    return log_total(jnp.exp(shift(a, top)) + jnp.exp(shift(b, top))) + top
+
+
+def multiply(a: Array, b: Array) -> Array:
+    """Returns log(e^a e^b) = a + b, with 0 * inf = 0."""
+    return jnp.where(jnp.minimum(a, b) == -jnp.inf, -jnp.inf, a + b)
+
+
+def sum(a: Array, axes: tuple[int, ...]) -> Array:
+    """Returns log of the sum of e^a along axes; -inf for an empty axis."""
+    top = largest(a, axes)
+    return log_total(jnp.sum(jnp.exp(shift(a, top)), axes)) + jnp.squeeze(top, axes)
+
+
+def segment_top(a: Array, ids: Array, num_segments: int) -> tuple[Array, Array]:
+    """Returns each segment's largest term, a constant, and the same for each row of `a`."""
+    top = lax.stop_gradient(jax.ops.segment_max(a, ids, num_segments))
+    return top, top.at[ids].get(mode="fill", fill_value=jnp.inf)
+
+
+def segment_sum(a: Array, ids: Array, num_segments: int) -> Array:
+    """Returns log of the sum of e^a over the rows of each segment; -inf for an empty one."""
+    top, own_top = segment_top(a, ids, num_segments)
+    total = jax.ops.segment_sum(jnp.exp(shift(a, own_top)), ids, num_segments)
+    return log_total(total) + top
+
+
+def lift_rows(log_mass: Array) -> tuple[Array, Array, Array]:
+    """Shifts rows [..., n] by their largest entry.
+
+    Returns:
+      The largest entries [..., 1], the shifted rows, and their exponentials times e^30.
+    """
+    top = largest(log_mass, (log_mass.ndim - 1,))
+    shifted = shift(log_mass, top)
+    return top, shifted, jnp.exp(shifted + _HEADROOM)
+
+
+def normalise_rows(magnitude: Array) -> tuple[Array, Array]:
+    """Divides rows [..., n] of numbers >= 0 by their largest entry.
+
+    Returns:
+      The log of the divisors [..., 1], and the quotients, in [0, 1].
+    """
+    top = lax.stop_gradient(jnp.max(magnitude, -1, keepdims=True, initial=0))
+    most = float(jnp.finfo(magnitude.dtype).max)
+    divisor = jnp.where(top == 0, 1, jnp.minimum(top, most))
+    log_divisor = jnp.where(top == jnp.inf, jnp.inf, jnp.log(divisor))
+    return log_divisor, jnp.minimum(magnitude, most) / divisor
+
+
+def log_lifted(total: Array) -> Array:
+    """Returns log of a sum of terms lifted by e^30, without the lift; -inf where it is 0."""
+    # Taken off before the logarithm where that does not underflow: log 1 is then exactly 0.
+    large = total > 1
+    lowered = jnp.where(large, total * math.exp(-_HEADROOM), total)
+    log = log_total(lowered) - jnp.where(large, 0, jnp.asarray(_HEADROOM, total.dtype))
+    return jnp.where(total == 0, -jnp.inf, log)
+
+
+def matmul(a: Array, weight: Array, precision: Any) -> Array:
+    """Returns the real product sum_n a[b, m, n] * weight[b, k, n]."""
+    dims = (((2,), (2,)), ((0,), (0,)))
+    return lax.dot_general(a, weight, dims, precision=precision, preferred_element_type=a.dtype)

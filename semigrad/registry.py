@@ -1,0 +1,185 @@
+"""The rule table: how a semiring cotangent passes each primitive backwards.
+
+A rule has the signature `rule(site, ct, *operands, **params)`:
+
+  * `site` is the `Site` of the equation: the semiring, which operands matter, the avals;
+  * `ct` is the semiring cotangent of the result; of a primitive with several results, a list
+    with `None` for each result that no path leaves;
+  * `operands` are the equation's operand values and `params` its parameters.
+
+It returns one cotangent per operand: an element of the semiring with the operand's shape, or
+`None` where there is no edge. What it returns for an operand that is not active is dropped.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from semigrad import _compat
+from semigrad.semirings.base import Element, Semiring
+
+Rule = Callable[..., Sequence[Element | None]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Site:
+    """What a rule knows of the equation that it is applied to.
+
+    Attributes:
+      semiring: the algebra.
+      bind: evaluates the primitive on operand values, as `Primitive.bind` does.
+      active: for each operand, whether a cotangent is wanted.
+      in_avals: shapes and dtypes of the operands.
+      out_avals: shapes and dtypes of the results.
+    """
+
+    semiring: Semiring
+    bind: Callable[..., Any]
+    active: tuple[bool, ...]
+    in_avals: tuple[Any, ...]
+    out_avals: tuple[Any, ...]
+
+    def zero(self, operand: int) -> Element:
+        """Returns "no path" in the shape of an operand."""
+        aval = self.in_avals[operand]
+        return self.semiring.zero(aval.shape, aval.dtype)
+
+    def fill(self, operand: int) -> Element:
+        """Returns "no path" as a scalar node of an operand's dtype, to fill arrays with."""
+        return self.semiring.zero((), self.in_avals[operand].dtype)
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One row of the rule table.
+
+    Attributes:
+      family: the file of `semigrad/rules/` that handles the primitive, or "user".
+      rule: the rule; None where the primitive is refused or has no edges.
+      multiple_results: whether the rule takes a list of cotangents.
+      pointwise: whether element i of each result depends on elements i of the operands only.
+      refusal: why the primitive is refused and what to do instead; None if it is handled.
+      error: the type of the error that refuses it.
+    """
+
+    family: str
+    rule: Rule | None = None
+    multiple_results: bool = False
+    pointwise: bool = False
+    refusal: str | None = None
+    error: type[Exception] = NotImplementedError
+
+    @property
+    def has_edges(self) -> bool:
+        """Whether the local Jacobian has any entry."""
+        return self.rule is not None or self.refusal is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Coverage:
+    """How one primitive is treated: status is "handled", "no edge", "refused" or "unknown"."""
+
+    primitive: str
+    status: str
+    family: str
+    reason: str
+
+
+_table: dict[str, Entry] = {}
+
+
+def register_rule(
+    primitive: Any,
+    *,
+    family: str = "user",
+    multiple_results: bool = False,
+    pointwise: bool = False,
+) -> Callable[[Rule], Rule]:
+    """Registers the decorated function as the rule of a primitive.
+
+    Example:
+      >>> @sg.register_rule(my_primitive)  # doctest: +SKIP
+      ... def my_rule(site, ct, x, **params):
+      ...     _, weight = jax.jvp(site.bind, (x,), (jnp.ones_like(x),))
+      ...     return [site.semiring.scale(weight, ct)]
+
+    Args:
+      primitive: a JAX primitive or its name.
+      family: the rule's family, shown by `coverage`.
+      multiple_results: whether the primitive has several results.
+      pointwise: whether element i of each result depends on elements i of the operands only.
+
+    Returns:
+      A decorator that returns the rule unchanged.
+
+    Raises:
+      ValueError: the primitive has a rule already.
+    """
+    name = _name(primitive)
+
+    def register(rule: Rule) -> Rule:
+        _add(name, Entry(family, rule, multiple_results, pointwise))
+        return rule
+
+    return register
+
+
+def register_no_edge(names: Iterable[str], *, family: str, pointwise: bool = False) -> None:
+    """Declares primitives whose derivative is zero everywhere: no edge leaves their operands."""
+    for name in names:
+        _add(name, Entry(family, pointwise=pointwise))
+
+
+def refuse(
+    names: Iterable[str],
+    reason: str,
+    *,
+    family: str = "refused",
+    error: type[Exception] = NotImplementedError,
+) -> None:
+    """Declares primitives that are refused on an active path, with the reason and a way out."""
+    for name in names:
+        _add(name, Entry(family, refusal=reason, error=error))
+
+
+def lookup(name: str) -> Entry:
+    """Returns the table's entry for a primitive; one that refuses it if there is none."""
+    return _table.get(name) or Entry(
+        "unknown",
+        refusal=(
+            "semigrad has no rule for it. Give it one with `semigrad.register_rule`, or keep the "
+            "values that reach it out of the differentiated path with `jax.lax.stop_gradient`."
+        ),
+    )
+
+
+def coverage() -> list[Coverage]:
+    """Tells how every primitive that JAX can differentiate is treated.
+
+    Returns:
+      One `Coverage` per primitive, sorted by name: JAX's own, and all those in the rule table.
+    """
+    names = set(_table) | set(_compat.differentiable_primitives())
+    return [_coverage_of(name) for name in sorted(names)]
+
+
+def _coverage_of(name: str) -> Coverage:
+    entry = lookup(name)
+    if entry.family == "unknown":
+        return Coverage(name, "unknown", "", "")
+    if entry.refusal is not None:
+        return Coverage(name, "refused", entry.family, entry.refusal)
+    return Coverage(name, "handled" if entry.rule else "no edge", entry.family, "")
+
+
+def _name(primitive: Any) -> str:
+    return primitive if isinstance(primitive, str) else primitive.name
+
+
+def _add(name: str, entry: Entry) -> None:
+    if name in _table:
+        raise ValueError(
+            f"primitive '{name}' already has a rule, in family '{_table[name].family}': "
+            "a second one would silently change results."
+        )
+    _table[name] = entry

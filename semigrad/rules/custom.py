@@ -1,0 +1,181 @@
+"""Functions with a derivative of their author's: `custom_jvp` and `custom_vjp`.
+
+The author's rule is obeyed, so that sum-product always equals `jax.grad`. Where the rule is
+pointwise, the call has one edge per element, weighted by the author's derivative. Any other call
+is replaced in the graph by its tangent program (of a `custom_vjp`: its backward program
+transposed), whose equations are read like any others.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from semigrad import _compat, graph
+from semigrad.graph import Constant, Equation, Graph, Variable
+from semigrad.registry import Site, lookup, register_no_edge, register_rule
+from semigrad.semirings.base import Element
+
+_CALLS = ("custom_jvp_call", "custom_vjp_call")
+
+
+def _pointwise(
+    site: Site, cts: list[Element | None], *operands: Any, **_: Any
+) -> list[Element | None]:
+    active = [index for index, is_active in enumerate(site.active) if is_active]
+    results, pull = jax.vjp(_of_active(site.bind, operands, active), *(operands[i] for i in active))
+    in_cts: list[Element | None] = [None] * len(operands)
+    for result, ct in enumerate(ct for ct, a in zip(cts, site.out_avals, strict=True) if _float(a)):
+        if ct is None:
+            continue
+        ones = [jnp.full_like(r, 1 if number == result else 0) for number, r in enumerate(results)]
+        for index, weight in zip(active, pull(ones), strict=True):
+            through, known = site.semiring.scale(weight, ct), in_cts[index]
+            in_cts[index] = through if known is None else site.semiring.plus(known, through)
+    return in_cts
+
+
+for _name in _CALLS:
+    register_rule(_name, family="calls", multiple_results=True)(_pointwise)
+
+
+@register_rule("tangent", family="calls", pointwise=True)
+def _tangent(site: Site, ct: Element, _: Any) -> list[Element | None]:
+    """An operand's tangent; one edge of weight 1 to the operand."""
+    return [ct]
+
+
+@register_rule("attach_tangent", family="calls", pointwise=True)
+def _attach_tangent(site: Site, ct: Element, *_: Any) -> list[Element | None]:
+    """A result with its tangent; one edge of weight 1 to the tangent."""
+    return [None, ct]
+
+
+register_no_edge(["primal"], family="calls", pointwise=True)
+
+
+def expand(program: Graph, active: set[Variable]) -> Graph:
+    """Replaces the calls on a path that are not pointwise by their tangent programs."""
+    equations: list[Equation] = []
+    for eqn in program.equations:
+        if eqn.name in _CALLS and any(v in active for v in eqn.outvars):
+            equations.extend(_expand_call(eqn, active))
+        else:
+            equations.append(eqn)
+    return Graph(program.inputs, tuple(equations), program.outputs)
+
+
+def _expand_call(eqn: Equation, active: set[Variable]) -> Sequence[Equation]:
+    followed = [i for i, v in enumerate(eqn.invars) if v in active]
+    results = [v for v in eqn.outvars if v.is_float]
+    shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
+    tangent_program = _TANGENT_PROGRAMS[eqn.name](eqn, followed)
+    jaxpr, _ = _compat.trace(tangent_program, shapes, [shapes[i] for i in followed])
+
+    cut: list[Any] = [v if isinstance(v, Constant) else Variable(v.aval) for v in eqn.invars]
+    tangents = [Variable(eqn.invars[i].aval) for i in followed]
+    body: list[Equation] = []
+    result_tangents = graph.inline(jaxpr, [*cut, *tangents], eqn.scope, body)
+    if _is_pointwise(body, tangents, results):
+        return [eqn]
+
+    primals = [Variable(v.aval) for v in eqn.outvars]
+    primal_of = dict(zip(eqn.outvars, primals, strict=True))
+    return [
+        *(
+            graph.identity_equation("primal", (v,), own, like=eqn)
+            for v, own in zip(eqn.invars, cut, strict=True)
+            if isinstance(v, Variable)
+        ),
+        *(
+            Equation("tangent", _zeros, {}, (eqn.invars[i],), (own,), eqn.scope, eqn.source_info)
+            for i, own in zip(followed, tangents, strict=True)
+        ),
+        Equation(
+            eqn.name,
+            eqn.evaluate,
+            eqn.params,
+            tuple(cut),
+            tuple(primals),
+            eqn.scope,
+            eqn.source_info,
+        ),
+        *body,
+        *(
+            graph.identity_equation("attach_tangent", (primal_of[v], t), v, like=eqn)
+            for v, t in zip(results, result_tangents, strict=True)
+        ),
+        *(
+            graph.identity_equation("primal", (primal_of[v],), v, like=eqn)
+            for v in eqn.outvars
+            if not v.is_float
+        ),
+    ]
+
+
+def _zeros(x: Any) -> list[Any]:
+    return [jnp.zeros_like(x)]
+
+
+def _jvp_program(eqn: Equation, followed: Sequence[int]) -> Callable[..., Any]:
+    def program(operands: Sequence[Any], tangents: Sequence[Any]) -> Any:
+        fun = _of_active(eqn.evaluate, operands, followed)
+        return jax.jvp(fun, [operands[i] for i in followed], list(tangents))[1]
+
+    return program
+
+
+def _vjp_program(eqn: Equation, followed: Sequence[int]) -> Callable[..., Any]:
+    def program(operands: Sequence[Any], tangents: Sequence[Any]) -> Any:
+        fun = _of_active(eqn.evaluate, operands, followed)
+        results, pull = jax.vjp(fun, *(operands[i] for i in followed))
+        return _transpose(eqn, pull, results)(tuple(tangents))[0]
+
+    return program
+
+
+_TANGENT_PROGRAMS = {"custom_jvp_call": _jvp_program, "custom_vjp_call": _vjp_program}
+
+
+def _transpose(eqn: Equation, pull: Callable[..., Any], results: Any) -> Callable[..., Any]:
+    try:
+        return jax.linear_transpose(pull, results)
+    except (NotImplementedError, TypeError, AssertionError) as error:
+        raise NotImplementedError(
+            f"cannot follow paths through {eqn}: the backward function of this custom_vjp is not "
+            "linear in the cotangent (it clips or reverses it by its value, say), so its paths "
+            "have no weights. Take the function out of the model, or give it a linear rule."
+        ) from error
+
+
+def _of_active(
+    fun: Callable[..., Sequence[Any]], operands: Sequence[Any], followed: Sequence[int]
+) -> Callable[..., list[Any]]:
+    """Returns the function of the followed operands to the floating-point results."""
+
+    def of_active(*own: Any) -> list[Any]:
+        full = list(operands)
+        for index, x in zip(followed, own, strict=True):
+            full[index] = x
+        return [r for r in fun(*full) if _float(r)]
+
+    return of_active
+
+
+def _float(x: Any) -> bool:
+    return jnp.issubdtype(x.dtype, jnp.floating)
+
+
+def _is_pointwise(
+    body: Iterable[Equation], tangents: Sequence[Variable], results: Sequence[Variable]
+) -> bool:
+    """Whether element i of every result depends on elements i of the tangents only."""
+    shape = results[0].aval.shape
+    dependent = set(tangents)
+    for eqn in body:
+        if any(v in dependent for v in eqn.invars):
+            if not lookup(eqn.name).pointwise:
+                return False
+            dependent.update(eqn.outvars)
+    return all(v.aval.shape == shape for v in (*dependent, *results))

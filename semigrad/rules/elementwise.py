@@ -1,0 +1,86 @@
+"""Elementwise primitives: one edge per operand element and result element it meets.
+
+The weight is the primitive's own derivative: `jax.jvp` with a tangent of ones in one operand.
+Operands that broadcast against the result (scalars, axes of size 1) have several edges per
+element; these meet by `plus`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from semigrad.registry import Site, register_rule
+from semigrad.semirings.base import Element, Semiring
+
+# Derivatives that are constants: their weights are read once, as numbers.
+_LINEAR = ["add", "add_any", "neg", "sub"]
+
+_NONLINEAR = [
+    "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e", "bessel_i1e",
+    "cbrt", "clamp", "cos", "cosh", "digamma", "div", "erf", "erf_inv", "erfc", "exp", "exp2",
+    "expm1", "igamma", "igammac", "integer_pow", "lgamma", "log", "log1p", "log2", "logistic",
+    "max", "min", "mul", "nextafter", "one_minus_square", "polygamma", "polynomial", "pow",
+    "random_gamma", "regularized_incomplete_beta", "rem", "rsqrt", "sin", "sinh", "sqrt",
+    "square", "tan", "tanh",
+]  # fmt: skip
+
+
+def _nonlinear(site: Site, ct: Element, *operands: Any, **_: Any) -> list[Element | None]:
+    return [
+        _through(site, index, ct, operands) if is_active else None
+        for index, is_active in enumerate(site.active)
+    ]
+
+
+def _through(site: Site, index: int, ct: Element, operands: Sequence[Any]) -> Element:
+    operand = jnp.asarray(operands[index])
+
+    def of_one(x: Any) -> Any:
+        return site.bind(*operands[:index], x, *operands[index + 1 :])
+
+    _, weight = jax.jvp(of_one, (operand,), (jnp.ones_like(operand),))
+    return unbroadcast(site.semiring, site.semiring.scale(weight, ct), operand.shape)
+
+
+def _linear(site: Site, ct: Element, *operands: Any, **_: Any) -> list[Element | None]:
+    semiring = site.semiring
+
+    def through(index: int) -> Element:
+        weight = _constant_weight(site, index)
+        shape = semiring.shape(ct)
+        dtype = site.in_avals[index].dtype
+        out = ct if weight == 1 else semiring.scale(jnp.full(shape, weight, dtype), ct)
+        return unbroadcast(semiring, out, site.in_avals[index].shape)
+
+    return [through(index) if active else None for index, active in enumerate(site.active)]
+
+
+def _constant_weight(site: Site, index: int) -> float:
+    """Returns the derivative of a linear primitive in one operand, computed while tracing."""
+    with jax.ensure_compile_time_eval():
+        zeros = [jnp.zeros((), aval.dtype) for aval in site.in_avals]
+        tangents = [jnp.full((), float(i == index), z.dtype) for i, z in enumerate(zeros)]
+        _, weight = jax.jvp(site.bind, tuple(zeros), tuple(tangents))
+        return float(np.asarray(weight))
+
+
+def unbroadcast(semiring: Semiring, ct: Element, shape: tuple[int, ...]) -> Element:
+    """Joins by `plus` what was broadcast from `shape`: scalars and axes of size 1."""
+    result = semiring.shape(ct)
+    if result == shape:
+        return ct
+    if not shape:
+        return semiring.sum(ct)
+    axes = tuple(
+        axis for axis, (own, all_) in enumerate(zip(shape, result, strict=True)) if own != all_
+    )
+    return semiring.map(lambda x: x.reshape(shape), semiring.sum(ct, axes))
+
+
+for _name in _LINEAR:
+    register_rule(_name, family="elementwise", pointwise=True)(_linear)
+for _name in _NONLINEAR:
+    register_rule(_name, family="elementwise", pointwise=True)(_nonlinear)
