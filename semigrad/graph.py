@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from semigrad import _compat
 
 # Calls whose body is read in place of the call.
-_INLINED = {
+INLINED = {
     "jit": "jaxpr",
     "remat2": "jaxpr",
     "eval_jaxpr": "jaxpr",
@@ -132,8 +132,8 @@ def inline(
     for eqn in open_jaxpr.eqns:
         invars = tuple(map(read, eqn.invars))
         inner_scope = join_scopes(scope, str(eqn.source_info.name_stack))
-        if eqn.primitive.name in _INLINED:
-            body = eqn.params[_INLINED[eqn.primitive.name]]
+        if eqn.primitive.name in INLINED:
+            body = eqn.params[INLINED[eqn.primitive.name]]
             results = inline(body, invars, inner_scope, equations)
         else:
             results = tuple(Variable(v.aval) for v in eqn.outvars)

@@ -58,6 +58,7 @@ class Entry:
       rule: the rule; None where the primitive is refused or has no edges.
       multiple_results: whether the rule takes a list of cotangents.
       pointwise: whether element i of each result depends on elements i of the operands only.
+      inlined: whether the graph reads the call's body in its place, so that no rule is needed.
       refusal: why the primitive is refused and what to do instead; None if it is handled.
       error: the type of the error that refuses it.
     """
@@ -66,23 +67,39 @@ class Entry:
     rule: Rule | None = None
     multiple_results: bool = False
     pointwise: bool = False
+    inlined: bool = False
     refusal: str | None = None
     error: type[Exception] = NotImplementedError
 
     @property
     def has_edges(self) -> bool:
         """Whether the local Jacobian has any entry."""
-        return self.rule is not None or self.refusal is not None
+        return self.rule is not None or self.refusal is not None or self.inlined
 
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """How one primitive is treated: status is "handled", "no edge", "refused" or "unknown"."""
+    """How every primitive is treated; prints as a table.
 
-    primitive: str
-    status: str
-    family: str
-    reason: str
+    Attributes:
+      handled: {primitive: family} of those with a rule, of those that have no edges, and of
+        calls whose body is read in their place.
+      refused: {primitive: the reason and the way out}.
+      unknown: primitives that JAX can differentiate and semigrad does not know.
+    """
+
+    handled: dict[str, str]
+    refused: dict[str, str]
+    unknown: tuple[str, ...]
+
+    def __str__(self) -> str:
+        rows = {
+            **{name: f"handled ({family})" for name, family in self.handled.items()},
+            **{name: f"refused: {reason}" for name, reason in self.refused.items()},
+            **dict.fromkeys(self.unknown, "unknown"),
+        }
+        width = max(map(len, rows))
+        return "\n".join(f"{name.ljust(width)}  {rows[name]}" for name in sorted(rows))
 
 
 _table: dict[str, Entry] = {}
@@ -130,6 +147,12 @@ def register_no_edge(names: Iterable[str], *, family: str, pointwise: bool = Fal
         _add(name, Entry(family, pointwise=pointwise))
 
 
+def register_inlined(names: Iterable[str], *, family: str) -> None:
+    """Declares calls whose body the graph reads in their place."""
+    for name in names:
+        _add(name, Entry(family, inlined=True))
+
+
 def refuse(
     names: Iterable[str],
     reason: str,
@@ -153,23 +176,15 @@ def lookup(name: str) -> Entry:
     )
 
 
-def coverage() -> list[Coverage]:
-    """Tells how every primitive that JAX can differentiate is treated.
-
-    Returns:
-      One `Coverage` per primitive, sorted by name: JAX's own, and all those in the rule table.
-    """
-    names = set(_table) | set(_compat.differentiable_primitives())
-    return [_coverage_of(name) for name in sorted(names)]
-
-
-def _coverage_of(name: str) -> Coverage:
-    entry = lookup(name)
-    if entry.family == "unknown":
-        return Coverage(name, "unknown", "", "")
-    if entry.refusal is not None:
-        return Coverage(name, "refused", entry.family, entry.refusal)
-    return Coverage(name, "handled" if entry.rule else "no edge", entry.family, "")
+def coverage() -> Coverage:
+    """Tells how every primitive that JAX can differentiate, or that has a rule, is treated."""
+    entries = {name: lookup(name) for name in _compat.differentiable_primitives()} | _table
+    entries = dict(sorted(entries.items()))
+    return Coverage(
+        handled={n: e.family for n, e in entries.items() if e.refusal is None},
+        refused={n: e.refusal for n, e in entries.items() if e.refusal and n in _table},
+        unknown=tuple(n for n in entries if n not in _table),
+    )
 
 
 def _name(primitive: Any) -> str:

@@ -6,6 +6,7 @@ is replaced in the graph by its tangent program (of a `custom_vjp`: its backward
 transposed), whose equations are read like any others.
 """
 
+import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,25 +15,34 @@ import jax.numpy as jnp
 
 from semigrad import _compat, graph
 from semigrad.graph import Constant, Equation, Graph, Variable
-from semigrad.registry import Site, lookup, register_no_edge, register_rule
+from semigrad.registry import (
+    Site,
+    lookup,
+    register_inlined,
+    register_no_edge,
+    register_rule,
+)
 from semigrad.semirings.base import Element
 
 _CALLS = ("custom_jvp_call", "custom_vjp_call")
 
 
 def _pointwise(
-    site: Site, cts: list[Element | None], *operands: Any, **_: Any
+    site: Site, cts: list[Element | None], *operands: Any, edges: Any, **_: Any
 ) -> list[Element | None]:
+    """One edge per element from operand i to result j where `edges[i][j]`."""
     active = [index for index, is_active in enumerate(site.active) if is_active]
     results, pull = jax.vjp(_of_active(site.bind, operands, active), *(operands[i] for i in active))
+    float_cts = [ct for ct, aval in zip(cts, site.out_avals, strict=True) if _float(aval)]
     in_cts: list[Element | None] = [None] * len(operands)
-    for result, ct in enumerate(ct for ct, a in zip(cts, site.out_avals, strict=True) if _float(a)):
+    for number, ct in enumerate(float_cts):
         if ct is None:
             continue
-        ones = [jnp.full_like(r, 1 if number == result else 0) for number, r in enumerate(results)]
-        for index, weight in zip(active, pull(ones), strict=True):
-            through, known = site.semiring.scale(weight, ct), in_cts[index]
-            in_cts[index] = through if known is None else site.semiring.plus(known, through)
+        weights = pull([jnp.full_like(r, float(number == n)) for n, r in enumerate(results)])
+        for index, weight in zip(active, weights, strict=True):
+            if edges[index][number]:
+                through, known = site.semiring.scale(weight, ct), in_cts[index]
+                in_cts[index] = through if known is None else site.semiring.plus(known, through)
     return in_cts
 
 
@@ -53,6 +63,7 @@ def _attach_tangent(site: Site, ct: Element, *_: Any) -> list[Element | None]:
 
 
 register_no_edge(["primal"], family="calls", pointwise=True)
+register_inlined(graph.INLINED, family="calls")
 
 
 def expand(program: Graph, active: set[Variable]) -> Graph:
@@ -78,7 +89,9 @@ def _expand_call(eqn: Equation, active: set[Variable]) -> Sequence[Equation]:
     body: list[Equation] = []
     result_tangents = graph.inline(jaxpr, [*cut, *tangents], eqn.scope, body)
     if _is_pointwise(body, tangents, results):
-        return [eqn]
+        reached = {i: _reach(body, t) for i, t in zip(followed, tangents, strict=True)}
+        edges = [[t in reached.get(i, ()) for t in result_tangents] for i in range(len(cut))]
+        return [dataclasses.replace(eqn, params={**eqn.params, "edges": edges})]
 
     primals = [Variable(v.aval) for v in eqn.outvars]
     primal_of = dict(zip(eqn.outvars, primals, strict=True))
@@ -167,15 +180,17 @@ def _float(x: Any) -> bool:
     return jnp.issubdtype(x.dtype, jnp.floating)
 
 
+def _reach(body: Iterable[Equation], *tangents: Variable) -> set[Variable]:
+    """Returns the variables of a tangent program that depend on some of its tangents."""
+    return graph.descendants(body, tangents, cuts=lambda eqn: not lookup(eqn.name).has_edges)
+
+
 def _is_pointwise(
     body: Iterable[Equation], tangents: Sequence[Variable], results: Sequence[Variable]
 ) -> bool:
     """Whether element i of every result depends on elements i of the tangents only."""
+    dependent = _reach(body, *tangents)
     shape = results[0].aval.shape
-    dependent = set(tangents)
-    for eqn in body:
-        if any(v in dependent for v in eqn.invars):
-            if not lookup(eqn.name).pointwise:
-                return False
-            dependent.update(eqn.outvars)
-    return all(v.aval.shape == shape for v in (*dependent, *results))
+    return all(v.aval.shape == shape for v in (*dependent, *results)) and all(
+        lookup(eqn.name).pointwise for eqn in body if any(v in dependent for v in eqn.invars)
+    )

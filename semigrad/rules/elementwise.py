@@ -21,8 +21,8 @@ _LINEAR = ["add", "add_any", "neg", "sub"]
 _NONLINEAR = [
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e", "bessel_i1e",
     "cbrt", "clamp", "cos", "cosh", "digamma", "div", "erf", "erf_inv", "erfc", "exp", "exp2",
-    "expm1", "igamma", "igammac", "integer_pow", "lgamma", "log", "log1p", "log2", "logistic",
-    "max", "min", "mul", "nextafter", "one_minus_square", "polygamma", "polynomial", "pow",
+    "expm1", "igamma", "igammac", "lgamma", "log", "log1p", "log2", "logistic",
+    "max", "min", "mul", "nextafter", "one_minus_square", "polygamma", "polynomial",
     "random_gamma", "regularized_incomplete_beta", "rem", "rsqrt", "sin", "sinh", "sqrt",
     "square", "tan", "tanh",
 ]  # fmt: skip
@@ -65,6 +65,22 @@ def _constant_weight(site: Site, index: int) -> float:
         tangents = [jnp.full((), float(i == index), z.dtype) for i, z in enumerate(zeros)]
         _, weight = jax.jvp(site.bind, tuple(zeros), tuple(tangents))
         return float(np.asarray(weight))
+
+
+@register_rule("integer_pow", family="elementwise", pointwise=True)
+def _integer_pow(site: Site, ct: Element, x: Any, *, y: int) -> list[Element | None]:
+    """x^0 is a constant: it has no edge, rather than one of weight 0."""
+    return [None] if y == 0 else _nonlinear(site, ct, x)
+
+
+@register_rule("pow", family="elementwise", pointwise=True)
+def _pow(site: Site, ct: Element, x: Any, y: Any) -> list[Element | None]:
+    """An integer exponent is a discrete operand: where it is 0 there is no edge."""
+    if jnp.issubdtype(site.in_avals[1].dtype, jnp.integer) and site.active[0]:
+        semiring, fill = site.semiring, site.semiring.zero((), site.out_avals[0].dtype)
+        constant = jnp.broadcast_to(jnp.asarray(y) == 0, site.out_avals[0].shape)
+        ct = semiring.map(lambda leaf, none: jnp.where(constant, none, leaf), ct, fill)
+    return _nonlinear(site, ct, x, y)
 
 
 def unbroadcast(semiring: Semiring, ct: Element, shape: tuple[int, ...]) -> Element:

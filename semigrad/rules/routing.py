@@ -21,8 +21,14 @@ def _copy(site: Site, ct: Element, *_: Any, **__: Any) -> list[Element | None]:
     return [ct] + [None] * (len(site.active) - 1)
 
 
-# "use" is semigrad's own: one operand's use of a value, told apart to find a path.
-for _name in ["copy", "copy_p", "name", "reduce_precision", "use"]:
+_COPIES = [
+    "copy", "copy_p", "layout_constraint", "name", "pvary", "reduce_precision", "reshard",
+    "sharding_constraint", "with_memory_space_constraint",
+    # semigrad's own: one operand's use of a value, told apart to find a path.
+    "use",
+]  # fmt: skip
+
+for _name in _COPIES:
     register_rule(_name, family=_FAMILY, pointwise=True)(_copy)
 
 

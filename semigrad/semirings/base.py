@@ -132,7 +132,7 @@ class Semiring:
 
 def log_dtype(dtype: Any) -> Any:
     """Returns the dtype in which logarithms of a dtype's numbers are kept: float32 at least."""
-    return jnp.promote_types(dtype, jnp.float32)
+    return jnp.dtype(dtype if jnp.finfo(dtype).bits > 32 else jnp.float32)
 
 
 def _over_trailing(fun: Callable[..., Array], trailing: int) -> Callable[..., Array]:

@@ -81,7 +81,8 @@ class MaxProduct(Semiring):
     def contract(self, weight: Array, a: Extremes, precision: Any = None) -> Extremes:
         del precision
         return Extremes(
-            maximum.contract(weight, a.max, a.min), -maximum.contract(weight, -a.min, -a.max)
+            maximum.contract(weight, (a.max, a.min)),
+            -maximum.contract(weight, (-a.min, -a.max)),
         )
 
 
@@ -118,7 +119,7 @@ class AbsMaxProduct(Semiring):
     def contract(self, weight: Array, a: Array, precision: Any = None) -> Array:
         del precision
         # 0 is "no path" here, so that the kernel, for which it is -inf, needs one maximum more.
-        return jnp.maximum(maximum.contract(jnp.abs(weight), a, a), 0)
+        return jnp.maximum(maximum.contract(jnp.abs(weight), (a,)), 0)
 
 
 @jax.custom_jvp

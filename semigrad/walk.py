@@ -1,0 +1,217 @@
+"""Finds the top path: a walk forward over the graph, from values that a reverse sweep left.
+
+At each node the walk takes the edge whose weight times the best weight behind it is the node's own
+best. An equation's edges out of one node are its rule's sum-product sweep transposed and applied
+to a one-hot vector, so no back-pointers are stored. Positions are traced, the equations are not:
+`jit` and `vmap` carry the walk.
+"""
+
+import dataclasses
+import functools
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from semigrad import interpreter
+from semigrad.graph import Atom, Equation, Graph, Variable, identity_equation
+from semigrad.interpreter import Program, Values
+from semigrad.semirings.base import Array
+from semigrad.semirings.max_product import Extremes, MaxProduct
+from semigrad.semirings.sum_product import SumProduct
+
+
+@dataclasses.dataclass(frozen=True)
+class _Position:
+    """Where the walk stands on one variable, if it does: traced scalars."""
+
+    here: Array
+    index: Array
+    wants_max: Array
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """One equation's part of the path."""
+
+    eqn: Equation
+    visited: Array
+    result: Array
+    index: Array
+    edge_weight: Array
+
+
+class Walk:
+    """Walks forward along the best path; positions are traced, the equations are not."""
+
+    def __init__(
+        self,
+        program: Program,
+        values: Values,
+        best: Mapping[Variable, Extremes],
+        copies: Mapping[Variable, Sequence[Variable]],
+    ):
+        self._program, self._values, self._best, self._copies = program, values, best, copies
+        self._positions: dict[Atom, _Position] = {}
+
+    def begin(self, inputs: Sequence[Variable]) -> tuple[Array, Array, Array]:
+        """Stands on the best node of the inputs; returns its weight, variable and flat index."""
+        found = [(n, v) for n, v in enumerate(inputs) if v in self._best and v.aval.size]
+        if not found:
+            none = jnp.zeros((), jnp.int32)
+            return jnp.full((), -jnp.inf, self._program.output.aval.dtype), none, none
+        tops = [self._best[v].max.reshape(-1) for _, v in found]
+        indices = [jnp.argmax(top).astype(jnp.int32) for top in tops]
+        dtype = self._program.output.aval.dtype
+        weights = jnp.stack([jnp.max(top).astype(dtype) for top in tops])
+        choice = jnp.argmax(weights)
+        exists = weights[choice] > -jnp.inf
+        for number, (_, v) in enumerate(found):
+            here = exists & (choice == number)
+            self._stand(v, _Position(here, indices[number], jnp.asarray(True)))
+        numbers = jnp.asarray([n for n, _ in found], jnp.int32)
+        return weights[choice], numbers[choice], jnp.stack(indices)[choice]
+
+    def follow(self, eqn: Equation) -> Record | None:
+        """Goes through an equation if the path does; None if no path could."""
+        slots = [v for v in dict.fromkeys(eqn.invars) if v in self._positions]
+        results = [(n, v) for n, v in enumerate(eqn.outvars) if v in self._best and v.aval.size]
+        if not slots or not results or eqn.name == _COPY:
+            return None
+        positions = [self._positions[v] for v in slots]
+        visited = functools.reduce(jnp.logical_or, (p.here for p in positions))
+        wants_max = functools.reduce(jnp.logical_or, (p.here & p.wants_max for p in positions))
+        weights = self._edges(eqn, dict(zip(slots, positions, strict=True)))
+        flat_weights = [_decode(weights[n].reshape(-1)) for n, _ in results]
+        scores = [
+            _score(weight, self._best[v], wants_max)
+            for weight, (_, v) in zip(flat_weights, results, strict=True)
+        ]
+        choice = jnp.argmax(jnp.concatenate(scores)).astype(jnp.int32)
+        chosen = jnp.concatenate([jnp.where(w.is_edge, w.value, 0) for w in flat_weights])[choice]
+        offsets = [0, *itertools.accumulate(v.aval.size for _, v in results)]
+        result, index = jnp.zeros((), jnp.int32), choice
+        for (number, v), start, stop in zip(results, offsets, offsets[1:], strict=False):
+            inside = (start <= choice) & (choice < stop)
+            result = jnp.where(inside, jnp.asarray(number, jnp.int32), result)
+            index = jnp.where(inside, choice - start, index)
+            self._stand(v, _Position(visited & inside, choice - start, wants_max ^ (chosen < 0)))
+        return Record(eqn, visited, result, index, jnp.where(visited, chosen, 1))
+
+    def _stand(self, variable: Variable, position: _Position) -> None:
+        """Stands on a variable; of its uses, on the copy that the best path goes through."""
+        self._positions[variable] = position
+        copies = [c for c in self._copies.get(variable, ()) if c in self._best]
+        if not copies:
+            return
+        index = jnp.minimum(position.index, variable.aval.size - 1)
+        scores = jnp.stack(
+            [
+                jnp.where(
+                    position.wants_max,
+                    self._best[c].max.reshape(-1)[index],
+                    -self._best[c].min.reshape(-1)[index],
+                )
+                for c in copies
+            ]
+        )
+        choice = jnp.argmax(scores)
+        for number, copy in enumerate(copies):
+            here = position.here & (choice == number)
+            self._positions[copy] = dataclasses.replace(position, here=here)
+
+    def _edges(self, eqn: Equation, at: Mapping[Atom, _Position]) -> list[Array]:
+        """Returns the encoded weights of the edges out of one node, to each result's nodes."""
+        site = interpreter.make_site(eqn, _Edges(), self._program.active)
+        operands = [interpreter.read(self._values, v) for v in eqn.invars]
+        slots = [v for v, is_active in zip(eqn.invars, site.active, strict=True) if is_active]
+
+        floats = [v.is_float for v in eqn.outvars]
+
+        def reverse(cts: list[Array]) -> list[Array]:
+            own = iter(cts)
+            full = [next(own) if is_float else None for is_float in floats]
+            in_cts = interpreter.apply_rule(eqn, site, full, operands)
+            pairs = zip(eqn.invars, in_cts, strict=True)
+            return [
+                jnp.zeros(v.aval.shape, v.aval.dtype) if ct is None else ct
+                for v, ct in pairs
+                if v in slots
+            ]
+
+        like = [jnp.zeros(v.aval.shape, v.aval.dtype) for v in eqn.outvars if v.is_float]
+        weights = iter(jax.linear_transpose(reverse, like)([_one_hot(v, at[v]) for v in slots])[0])
+        return [next(weights) if is_float else jnp.zeros(0) for is_float in floats]
+
+
+def _one_hot(variable: Any, position: _Position) -> Array:
+    flat = jnp.zeros(variable.aval.size, variable.aval.dtype)
+    flat = flat.at[position.index].set(position.here.astype(flat.dtype), mode="drop")
+    return flat.reshape(variable.aval.shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Edges(SumProduct):
+    """Sum-product over weights in which an edge of weight 0 can be told from no edge."""
+
+    def lift(self, weight: Array) -> Array:
+        limits = jnp.finfo(weight.dtype)
+        finite = jnp.clip(weight, float(limits.min), float(limits.max))
+        return jnp.where(weight == 0, float(limits.tiny), finite)
+
+    def contract(self, weight: Array, a: Array, precision: Any = None) -> Array:
+        return super().contract(self.lift(weight), a, lax.Precision.HIGHEST)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Weights:
+    """Edge weights to the nodes of a result, and where there is an edge."""
+
+    value: Array
+    is_edge: Array
+
+
+def _decode(encoded: Array) -> _Weights:
+    limits = jnp.finfo(encoded.dtype)
+    infinite = jnp.abs(encoded) >= float(limits.max)
+    value = jnp.where(infinite, jnp.sign(encoded) * jnp.inf, encoded)
+    return _Weights(jnp.where(encoded == float(limits.tiny), 0, value), encoded != 0)
+
+
+def _score(weights: _Weights, best: Extremes, wants_max: Array) -> Array:
+    """Returns what the path would weigh through each node, sign turned if the least is wanted."""
+    through = MaxProduct().scale(weights.value, jax.tree.map(lambda x: x.reshape(-1), best))
+    score = jnp.where(wants_max, through.max, -through.min)
+    return jnp.where(weights.is_edge, score, -jnp.inf)
+
+
+_COPY = "use"
+
+
+def split_by_use(program: Program) -> tuple[Graph, dict[Variable, list[Variable]]]:
+    """Inserts a copy of each active variable per operand that uses it, if there are several."""
+    uses: dict[Atom, int] = {}
+    for eqn in program.graph.equations:
+        if any(v in program.active for v in eqn.outvars):
+            for v in eqn.invars:
+                uses[v] = uses.get(v, 0) + (v in program.active)
+    copies: dict[Variable, list[Variable]] = {
+        v: [] for v, count in uses.items() if count > 1 and isinstance(v, Variable)
+    }
+    equations: list[Equation] = []
+    made: dict[Variable, Equation] = {}
+    for eqn in program.graph.equations:
+        invars = list(eqn.invars)
+        if any(v in program.active for v in eqn.outvars):
+            for slot, v in enumerate(eqn.invars):
+                if isinstance(v, Variable) and v in copies:
+                    invars[slot] = Variable(v.aval)
+                    copies[v].append(invars[slot])  # pyright: ignore
+                    like = made.get(v, eqn)
+                    equations.append(identity_equation(_COPY, (v,), invars[slot], like=like))  # pyright: ignore
+        equations.append(dataclasses.replace(eqn, invars=tuple(invars)))
+        made.update((v, eqn) for v in eqn.outvars)
+    return Graph(program.graph.inputs, tuple(equations), program.graph.outputs), copies
