@@ -183,7 +183,10 @@ class TracedCall:
 
     def result(self, values: interpreter.Values) -> Any:
         """Returns f's own result from the values of the forward pass."""
-        flat = [interpreter.read(values, v) for v in self.graph.outputs]
+        flat = [
+            jnp.asarray(v.value, v.aval.dtype) if isinstance(v, graph.Constant) else values[v]
+            for v in self.graph.outputs
+        ]
         return jax.tree.unflatten(self.out_structure, flat)
 
 

@@ -64,7 +64,8 @@ class Equation:
       invars: operands.
       outvars: results.
       scope: JAX's name stack, joined by slashes; "" outside any scope.
-      source_info: JAX's record of the user's line.
+      sources: JAX's records of where the equation was written, and the calls around it, inner
+        ones first.
     """
 
     name: str
@@ -73,12 +74,12 @@ class Equation:
     invars: tuple[Atom, ...]
     outvars: tuple[Variable, ...]
     scope: str
-    source_info: Any
+    sources: tuple[Any, ...]
 
     @property
     def line(self) -> str:
-        """The user's line that made this equation."""
-        return _compat.source_line(self.source_info)
+        """The user's line that made this equation, or the call that it was inlined from."""
+        return next(filter(None, map(_compat.source_line, self.sources)), "unknown line")
 
     def __str__(self) -> str:
         where = f" in scope '{self.scope}'" if self.scope else ""
@@ -114,14 +115,29 @@ def from_jaxpr(jaxpr: Any) -> Graph:
     open_jaxpr, _ = _compat.open_jaxpr(jaxpr)
     inputs = tuple(Variable(v.aval) for v in open_jaxpr.invars)
     equations: list[Equation] = []
-    outputs = inline(jaxpr, inputs, "", equations)
+    outputs = inline(jaxpr, inputs, "", (), equations)
     return Graph(inputs, tuple(equations), outputs)
 
 
 def inline(
-    jaxpr: Any, operands: Sequence[Atom], scope: str, equations: list[Equation]
+    jaxpr: Any,
+    operands: Sequence[Atom],
+    scope: str,
+    sources: tuple[Any, ...],
+    equations: list[Equation],
 ) -> tuple[Atom, ...]:
-    """Appends a jaxpr's equations, applied to `operands`, to `equations`; returns its results."""
+    """Appends a jaxpr's equations to a list.
+
+    Args:
+      jaxpr: open or closed.
+      operands: what it is applied to.
+      scope: the scope of the call.
+      sources: where the call was written, and the calls around it.
+      equations: the list to append to.
+
+    Returns:
+      The jaxpr's results.
+    """
     open_jaxpr, consts = _compat.open_jaxpr(jaxpr)
     env: dict[Any, Atom] = dict(zip(open_jaxpr.invars, operands, strict=True))
     env.update(zip(open_jaxpr.constvars, map(Constant, consts), strict=True))
@@ -132,27 +148,32 @@ def inline(
     for eqn in open_jaxpr.eqns:
         invars = tuple(map(read, eqn.invars))
         inner_scope = join_scopes(scope, str(eqn.source_info.name_stack))
+        inner_sources = (eqn.source_info, *sources)
         if eqn.primitive.name in INLINED:
             body = eqn.params[INLINED[eqn.primitive.name]]
-            results = inline(body, invars, inner_scope, equations)
+            results = inline(body, invars, inner_scope, inner_sources, equations)
         else:
             results = tuple(Variable(v.aval) for v in eqn.outvars)
-            equations.append(_equation(eqn, invars, results, inner_scope))
+            equations.append(_equation(eqn, invars, results, inner_scope, inner_sources))
         env.update(zip(eqn.outvars, results, strict=True))
     return tuple(map(read, open_jaxpr.outvars))
 
 
 def _equation(
-    eqn: Any, invars: tuple[Atom, ...], outvars: tuple[Variable, ...], scope: str
+    eqn: Any,
+    invars: tuple[Atom, ...],
+    outvars: tuple[Variable, ...],
+    scope: str,
+    sources: tuple[Any, ...],
 ) -> Equation:
-    primitive, params, source_info = eqn.primitive, eqn.params, eqn.source_info
+    primitive, params = eqn.primitive, eqn.params
 
     def evaluate(*operands: Any) -> Sequence[Any]:
-        with _compat.in_scope(source_info):
+        with _compat.in_scope(sources[0]):
             results = _compat.bind(primitive, operands, params)
         return results if primitive.multiple_results else [results]
 
-    return Equation(primitive.name, evaluate, params, invars, outvars, scope, source_info)
+    return Equation(primitive.name, evaluate, params, invars, outvars, scope, sources)
 
 
 def join_scopes(*scopes: str) -> str:
@@ -171,7 +192,7 @@ def identity_equation(
         invars=invars,
         outvars=(outvar,),
         scope=like.scope if scope is None else scope,
-        source_info=like.source_info,
+        sources=like.sources,
     )
 
 

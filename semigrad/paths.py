@@ -13,6 +13,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from semigrad import api, interpreter
 from semigrad.graph import Equation
@@ -77,7 +78,7 @@ class Path:
         return jax.tree.map(lambda x: x[index], self)
 
     def __str__(self) -> str:
-        if isinstance(self.weight, jax.core.Tracer):
+        if isinstance(self.weight, Tracer):
             return f"Path(<traced>, {len(self.steps)} equations)"
         if jnp.ndim(self.weight):
             return f"batch of paths of shape {jnp.shape(self.weight)}: print(path[i]) shows one"

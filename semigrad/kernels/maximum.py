@@ -31,7 +31,7 @@ def contract(weight: Array, ends: tuple[Array, ...]) -> Array:
       [b, m, k]; -inf where no n has a path. NaN wherever a real matrix product would be NaN for
       a NaN in `weight` or the ends.
     """
-    return _contract(weight, ends)
+    return _contract(weight, ends) if weight.shape[2] else _nothing(weight, ends)
 
 
 @jax.jit

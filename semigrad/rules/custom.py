@@ -87,7 +87,7 @@ def _expand_call(eqn: Equation, active: set[Variable]) -> Sequence[Equation]:
     cut: list[Any] = [v if isinstance(v, Constant) else Variable(v.aval) for v in eqn.invars]
     tangents = [Variable(eqn.invars[i].aval) for i in followed]
     body: list[Equation] = []
-    result_tangents = graph.inline(jaxpr, [*cut, *tangents], eqn.scope, body)
+    result_tangents = graph.inline(jaxpr, [*cut, *tangents], eqn.scope, eqn.sources, body)
     if _is_pointwise(body, tangents, results):
         reached = {i: _reach(body, t) for i, t in zip(followed, tangents, strict=True)}
         edges = [[t in reached.get(i, ()) for t in result_tangents] for i in range(len(cut))]
@@ -102,7 +102,7 @@ def _expand_call(eqn: Equation, active: set[Variable]) -> Sequence[Equation]:
             if isinstance(v, Variable)
         ),
         *(
-            Equation("tangent", _zeros, {}, (eqn.invars[i],), (own,), eqn.scope, eqn.source_info)
+            Equation("tangent", _zeros, {}, (eqn.invars[i],), (own,), eqn.scope, eqn.sources)
             for i, own in zip(followed, tangents, strict=True)
         ),
         Equation(
@@ -112,7 +112,7 @@ def _expand_call(eqn: Equation, active: set[Variable]) -> Sequence[Equation]:
             tuple(cut),
             tuple(primals),
             eqn.scope,
-            eqn.source_info,
+            eqn.sources,
         ),
         *body,
         *(
@@ -143,7 +143,7 @@ def _vjp_program(eqn: Equation, followed: Sequence[int]) -> Callable[..., Any]:
     def program(operands: Sequence[Any], tangents: Sequence[Any]) -> Any:
         fun = _of_active(eqn.evaluate, operands, followed)
         results, pull = jax.vjp(fun, *(operands[i] for i in followed))
-        return _transpose(eqn, pull, results)(tuple(tangents))[0]
+        return _apply_transpose(eqn, pull, results, tangents)
 
     return program
 
@@ -151,14 +151,17 @@ def _vjp_program(eqn: Equation, followed: Sequence[int]) -> Callable[..., Any]:
 _TANGENT_PROGRAMS = {"custom_jvp_call": _jvp_program, "custom_vjp_call": _vjp_program}
 
 
-def _transpose(eqn: Equation, pull: Callable[..., Any], results: Any) -> Callable[..., Any]:
+def _apply_transpose(
+    eqn: Equation, pull: Callable[..., Any], results: Any, tangents: Sequence[Any]
+) -> Any:
+    """Applies the transpose of a backward function to tangents of its results."""
     try:
-        return jax.linear_transpose(pull, results)
+        return jax.linear_transpose(pull, results)(tuple(tangents))[0]
     except (NotImplementedError, TypeError, AssertionError) as error:
         raise NotImplementedError(
             f"cannot follow paths through {eqn}: the backward function of this custom_vjp is not "
-            "linear in the cotangent (it clips or reverses it by its value, say), so its paths "
-            "have no weights. Take the function out of the model, or give it a linear rule."
+            "linear in the cotangent (it clips it, say), so its paths have no weights. Take the "
+            "function out of the model, or give it a linear rule."
         ) from error
 
 

@@ -96,11 +96,11 @@ def _gather_updates(
     windows = iter(dnums.update_window_dims)
     slice_sizes = [1 if axis in unseen else updates.shape[next(windows)] for axis in range(x.ndim)]
     gather_dnums = lax.GatherDimensionNumbers(
-        offset_dims=dnums.update_window_dims,
-        collapsed_slice_dims=dnums.inserted_window_dims,
-        start_index_map=dnums.scatter_dims_to_operand_dims,
-        operand_batching_dims=dnums.operand_batching_dims,
-        start_indices_batching_dims=dnums.scatter_indices_batching_dims,
+        offset_dims=tuple(dnums.update_window_dims),
+        collapsed_slice_dims=tuple(dnums.inserted_window_dims),
+        start_index_map=tuple(dnums.scatter_dims_to_operand_dims),
+        operand_batching_dims=tuple(dnums.operand_batching_dims),
+        start_indices_batching_dims=tuple(dnums.scatter_indices_batching_dims),
     )
     if mode == lax.GatherScatterMode.CLIP:
         return lax.gather(source, indices, gather_dnums, slice_sizes, mode=mode)

@@ -43,7 +43,6 @@ def check_laws(
     """
     keys = iter(jax.random.split(key, 16))
     s = semiring
-    a, b, c = (_random_element(s, next(keys), dtype) for _ in range(3))
     zero, one = s.zero(_SHAPE, dtype), s.one(_SHAPE, dtype)
     weight = _random_weight(next(keys), _SHAPE, dtype)
 
@@ -52,6 +51,9 @@ def check_laws(
 
     same("lift has the structure of zero", _typed(s.lift(weight)), _typed(zero))
     same("one has the structure of zero", _typed(one), _typed(zero))
+    same("plus has the structure of zero", _typed(s.plus(one, zero)), _typed(zero))
+    same("times has the structure of zero", _typed(s.times(one, zero)), _typed(zero))
+    a, b, c = (_random_element(s, next(keys), dtype) for _ in range(3))
     same("plus is commutative", s.plus(a, b), s.plus(b, a))
     same("plus is associative", s.plus(s.plus(a, b), c), s.plus(a, s.plus(b, c)))
     same("zero is neutral for plus", s.plus(a, zero), a)
