@@ -62,7 +62,7 @@ def _contract_jvp(
     out = contract(weight, ends)
     if weight.shape[2] == 0:
         return out, jnp.zeros_like(out)
-    winner = _winner(weight, ends)
+    winner = _winner(*lax.stop_gradient((weight, ends)))
     found = jnp.isfinite(out)
 
     def of_weight(x: Array) -> Array:
