@@ -1,0 +1,116 @@
+"""The agreement task, from flags to examples: sentences, who is who in them, and the model."""
+
+import dataclasses
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags
+
+from experiments.common import grammar, models, parsing, sentences
+from experiments.common.encoding import Example, encode
+from experiments.common.errors import DataError
+from experiments.common.run import SEED, cache_dir
+from experiments.common.sentences import Sentence
+
+_DATASET = flags.DEFINE_string(
+    "dataset",
+    None,
+    "File of sentences: bert-syntax's .tsv, or colorlessgreenRNNs' .text beside its .gold. "
+    "Without it, sentences are generated.",
+)
+_MODEL = flags.DEFINE_string(
+    "model",
+    None,
+    "Name or folder of a BERT masked LM. Without it, a small one is trained on generated "
+    "sentences.",
+)
+_SPACY_MODEL = flags.DEFINE_string(
+    "spacy_model",
+    "en_core_web_sm",
+    "Name or folder of the spaCy pipeline that finds subject and attractors where the data do not "
+    "tell; empty: only all tokens are looked at.",
+)
+_LIMIT = flags.DEFINE_integer(
+    "limit",
+    1000,
+    "How many sentences to take, at random where there are more.",
+    lower_bound=1,
+)
+_MIN_ATTRACTORS = flags.DEFINE_integer(
+    "min_attractors", 0, "Leave out sentences with fewer attractors.", lower_bound=0
+)
+# The flags here that decide what comes out.
+FLAG_NAMES = ("dataset", "model", "spacy_model", "limit", "min_attractors")
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is to be analysed.
+
+    Attributes:
+        masked_lm: The model, with its tokenizer.
+        examples: The sentences left, tokenized.
+        left_out: How many sentences were left out, by reason.
+    """
+
+    masked_lm: models.MaskedLM
+    examples: list[Example]
+    left_out: dict[str, int]
+
+
+def load_task() -> Task:
+    """Makes ready what the flags ask for: sentences with their roles, the model, the tokens.
+
+    Raises:
+        DataError: The sentences cannot be read, or none is left.
+        ModelError: The model or the spaCy pipeline cannot be loaded.
+    """
+    chosen, too_few = choose_sentences()
+    if _SPACY_MODEL.value and any(sentence.attractors is None for sentence in chosen):
+        chosen = parsing.find_roles(chosen, parsing.load_pipeline(_SPACY_MODEL.value))
+    if _MODEL.value is None:
+        masked_lm = models.train_masked_lm(SEED.value, cache_dir())
+    else:
+        masked_lm = models.load_masked_lm(_MODEL.value)
+    examples, left_out = encode(
+        chosen, masked_lm.tokenizer, masked_lm.model.config.max_position_embeddings
+    )
+    if too_few:
+        left_out = {f"fewer than {_MIN_ATTRACTORS.value} attractors": too_few, **left_out}
+    if not examples:
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in left_out.items())
+        raise DataError(f"no sentence is left to analyse; left out: {reasons}")
+    return Task(masked_lm, examples, left_out)
+
+
+def choose_sentences() -> tuple[list[Sentence], int]:
+    """Returns at most --limit sentences, and how many had too few attractors."""
+    if _DATASET.value is None:
+        found = grammar.generate(SEED.value, _LIMIT.value)
+    else:
+        found = sentences.read_sentences(_DATASET.value)
+    kept = [sentence for sentence in found if sentence.num_attractors >= _MIN_ATTRACTORS.value]
+    too_few = len(found) - len(kept)
+    if len(kept) > _LIMIT.value:
+        sample = np.random.default_rng(SEED.value).choice(len(kept), _LIMIT.value, replace=False)
+        kept = [kept[row] for row in sorted(sample)]
+    return kept, too_few
+
+
+def accuracy(examples: Sequence[Example], preference: np.ndarray) -> dict[str, Any]:
+    """Returns the share of sentences with the right form preferred, by number of attractors too."""
+    right = preference > 0
+    attractors = np.array([example.sentence.num_attractors for example in examples])
+    counts = sorted(Counter(attractors.tolist()).items())
+    return {
+        "overall": float(right.mean()),
+        "by_attractors": {
+            str(number): {
+                "accuracy": float(right[attractors == number].mean()),
+                "sentences": count,
+            }
+            for number, count in counts
+        },
+    }

@@ -1,0 +1,30 @@
+"""Set-up of all tests: float64 unless a test is marked `float32`, and warnings are errors."""
+
+from collections.abc import Iterator
+
+import jax
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "semigrad",
+    deadline=None,  # the first example of a shape compiles
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.load_profile("semigrad")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "float32: run with JAX's default, 32-bit types")
+    config.addinivalue_line("markers", "slow: takes more than about twenty seconds")
+    if "error" not in config.getini("filterwarnings"):
+        config.addinivalue_line("filterwarnings", "error")
+
+
+@pytest.fixture(autouse=True)
+def precision(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Float64 by default; a test of another precision says so by its marker."""
+    with jax.enable_x64(request.node.get_closest_marker("float32") is None):
+        yield

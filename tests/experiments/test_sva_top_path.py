@@ -1,0 +1,297 @@
+"""The binary: what it writes, what it refuses, and that a killed and resumed run is the same."""
+
+import json
+import multiprocessing
+import pathlib
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+import pandas as pd
+import pytest
+from absl import app, flags
+from absl.testing import flagsaver
+
+from experiments import sva_top_path
+from experiments.common import branch_flow
+from experiments.common.models import load_masked_lm
+from experiments.common.sentences import Sentence
+
+RESULTS = ["figure.pdf", "figure.png", "run.json", "sentences.csv", "summary.csv", "table.csv"]
+SAME_BYTES = ["run.json", "sentences.csv", "summary.csv", "table.csv"]
+
+
+def run(*arguments: str) -> None:
+    """Runs the binary within this process."""
+    with flagsaver.flagsaver():
+        flags.FLAGS([sva_top_path.__file__, *arguments])
+        sva_top_path.main([sva_top_path.__file__])
+
+
+@pytest.fixture(scope="module")
+def arguments(tiny_bert, tmp_path_factory) -> list[str]:
+    cache = tmp_path_factory.mktemp("cache")
+    return [
+        f"--model={tiny_bert}",
+        f"--cache_dir={cache}",
+        "--limit=12",
+        "--batch_size=4",
+        "--spacy_model=",
+    ]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory, arguments) -> pathlib.Path:
+    """The folder of a run on 12 generated sentences."""
+    folder = tmp_path_factory.mktemp("done")
+    run(f"--output={folder}", *arguments)
+    return folder
+
+
+def read_table(path: pathlib.Path) -> pd.DataFrame:
+    return pd.read_csv(path, keep_default_na=False)
+
+
+def test_results_are_there_and_nothing_else(done):
+    assert sorted(entry.name for entry in done.iterdir()) == RESULTS
+
+
+def test_table_has_every_token_and_no_padding(done, generated):
+    table = read_table(done / "table.csv")
+    columns = ["sentence", "position", "token", "role", "layer", "branch", "value"]
+    assert list(table.columns) == columns
+    # Every word of these sentences is one word piece; [CLS] and [SEP] are around them.
+    tokens = sum(len(sentence.words) + 2 for sentence in generated)
+    assert len(table) == tokens * 2 * len(branch_flow.BRANCHES)
+    first = table[(table.sentence == 0) & (table.layer == 0) & (table.branch == "skip")]
+    sentence = generated[0]
+    words = [word if word == "[MASK]" else word.lower() for word in sentence.words]
+    assert first.token.tolist() == ["[CLS]", *words, "[SEP]"]
+    role = {sentence.verb: "mask", sentence.subject: "subject"}
+    role |= dict.fromkeys(sentence.attractors or (), "attractor")
+    assert first.role.tolist() == [
+        role.get(place, "other") for place in range(-1, len(sentence.words) + 1)
+    ]
+
+
+def test_each_token_takes_one_branch_in_each_layer(done):
+    table = read_table(done / "table.csv")
+    taken = (table.value > 0).groupby([table.sentence, table.position, table.layer]).sum()
+    assert (taken <= 1).all()
+    assert (taken == 1).any()
+    others = table.query("layer == 1 and role != 'mask'")
+    assert not others.query("branch in ['skip', 'query']")["value"].any()
+
+
+def test_summary_is_of_the_table(done):
+    table, summary = read_table(done / "table.csv"), pd.read_csv(done / "summary.csv")
+    assert len(summary) == 3 * 2 * len(branch_flow.BRANCHES)
+    for row in summary.to_dict("records"):
+        cell = table[(table.layer == row["layer"]) & (table.branch == row["branch"])]
+        role = {"all tokens": None, "subject": "subject", "attractors": "attractor"}[row["tokens"]]
+        cell = cell if role is None else cell[cell.role == role]
+        assert row["n"] == len(cell)
+        assert row["mean"] == pytest.approx(cell.value.mean())
+
+
+def test_record_tells_flags_versions_quantity_and_accuracy(done, tiny_bert, generated):
+    record = json.loads((done / "run.json").read_text())
+    assert record["status"] == "complete"
+    assert record["experiment"] == "sva_top_path"
+    assert record["flags"]["limit"] == 12
+    assert record["flags"]["aggregate"] == "oplus"
+    assert {"python", "semigrad", "jax", "flax", "transformers"} <= record["versions"].keys()
+    assert record["quantity_of_interest"].startswith("logit of the right form")
+    assert record["sentences"] == {"analysed": len(generated), "left_out": {}}
+    correct = []
+    bert = load_masked_lm(tiny_bert)
+    tokenizer: Any = bert.tokenizer
+    model = jax.jit(lambda **encoded: bert.model(**encoded).logits)
+    for sentence in generated:
+        text = " ".join(sentence.words)
+        encoded = tokenizer(text, padding="max_length", max_length=40, return_tensors="np")
+        (mask,) = np.flatnonzero(encoded["input_ids"][0] == tokenizer.mask_token_id)
+        right, wrong = tokenizer.convert_tokens_to_ids([sentence.right, sentence.wrong])
+        logits = model(**encoded)[0, mask]
+        correct.append(bool(logits[right] > logits[wrong]))
+    assert record["accuracy"]["overall"] == np.mean(correct)
+    assert read_table(done / "sentences.csv").correct.tolist() == correct
+    by_attractors = record["accuracy"]["by_attractors"]
+    assert sum(entry["sentences"] for entry in by_attractors.values()) == len(generated)
+
+
+def test_a_complete_run_is_refused_or_shown_again(done, arguments, capsys):
+    with pytest.raises(SystemExit, match="holds the results of another run; give --resume"):
+        run(f"--output={done}", *arguments)
+    capsys.readouterr()
+    run(f"--output={done}", *arguments, "--resume")
+    shown = capsys.readouterr().out
+    assert "was complete already" in shown
+    assert "subject (n = 12 tokens in 12 sentences)" in shown
+
+
+def test_resume_with_other_flags_is_refused(done, arguments):
+    with pytest.raises(SystemExit, match="qoi was 'logit', now is 'log_prob'"):
+        run(f"--output={done}", *arguments, "--resume", "--qoi=log_prob")
+
+
+def texts(sentence: Sentence) -> tuple[str, str]:
+    """The sentence with its verb, and with the mark that stands for it in files."""
+    words = list(sentence.words)
+    words[sentence.verb] = sentence.right
+    unmasked = " ".join(words)
+    words[sentence.verb] = "***mask***"
+    return unmasked, " ".join(words)
+
+
+def test_dataset_log_prob_and_bucket_sum(tmp_path, arguments, generated, capsys):
+    rows = [(s.num_attractors, *texts(s), s.right, s.wrong) for s in generated]
+    rows.append((0, "the key is here", "the key ***mask*** here", "is", "are"))
+    data = tmp_path / "data.tsv"
+    data.write_text("".join("\t".join(map(str, row)) + "\n" for row in rows))
+    run(
+        *arguments,
+        f"--output={tmp_path / 'run'}",
+        f"--dataset={data}",
+        "--min_attractors=1",
+        "--qoi=log_prob",
+        "--aggregate=bucket_sum",
+    )
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["quantity_of_interest"].startswith("log-probability of the right form")
+    assert record["sentences"] == {"analysed": 12, "left_out": {"fewer than 1 attractors": 1}}
+    table = read_table(tmp_path / "run" / "table.csv")
+    assert set(table.role) == {"mask", "other"}
+    taken = (table.value > 0).groupby([table.sentence, table.position, table.layer]).sum()
+    assert (taken > 1).any()
+    assert "subject: none" in capsys.readouterr().out
+
+
+def test_resume_computes_only_what_is_missing(tmp_path, done, arguments, monkeypatch):
+    computed = []
+
+    def interrupted(compute, params, batch):
+        if len(computed) == 2:
+            raise KeyboardInterrupt
+        return counted(compute, params, batch)
+
+    def counted(compute, params, batch):
+        computed.append(batch.rows)
+        return original(compute, params, batch)
+
+    original = branch_flow.run_batch
+    monkeypatch.setattr(branch_flow, "run_batch", interrupted)
+    with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
+        run(f"--output={tmp_path}", *arguments)
+    assert not (tmp_path / "table.csv").exists()
+    monkeypatch.setattr(branch_flow, "run_batch", counted)
+    run(f"--output={tmp_path}", *arguments, "--resume")
+    assert sorted(row for rows in computed for row in rows) == list(range(12))
+    assert_same(tmp_path, done)
+
+
+def assert_same(folder: pathlib.Path, other: pathlib.Path) -> None:
+    for name in SAME_BYTES:
+        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def test_killed_again_and_again_and_resumed_is_the_same_run(tmp_path, arguments):
+    moments: list[tuple[str, Callable[[pathlib.Path], bool]]] = [
+        ("nothing is written", lambda folder: folder.exists()),
+        ("the run is recorded", lambda folder: (folder / "run.json").exists()),
+        ("a part is there", lambda folder: (folder / "parts/00000.npz").exists()),
+        ("the table is written", lambda folder: any(folder.glob("*table.csv*"))),
+        ("the summary is there", lambda folder: (folder / "summary.csv").exists()),
+    ]
+    killed = tmp_path / "killed"
+    for name, reached in moments:
+        assert _killed_when(reached, killed, arguments), f"the run ended before {name}"
+        for path in killed.rglob("*.csv"):
+            assert path.read_bytes().endswith(b"\n")
+    undisturbed = tmp_path / "undisturbed"
+    for folder in (killed, undisturbed):
+        process = _start(folder, arguments)
+        process.join()
+        assert process.exitcode == 0
+    assert sorted(entry.name for entry in killed.iterdir()) == RESULTS
+    assert_same(killed, undisturbed)
+
+
+def _start(folder: pathlib.Path, arguments: list[str]):
+    # A fork server imports JAX and the rest once, before any run, so each run starts at once.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["experiments.sva_top_path"])
+    command = [sva_top_path.__file__, f"--output={folder}", "--resume", *arguments]
+    process = context.Process(target=app.run, args=(sva_top_path.main, command))
+    process.start()
+    return process
+
+
+def _killed_when(
+    reached: Callable[[pathlib.Path], bool], folder: pathlib.Path, arguments: list[str]
+) -> bool:
+    """Starts or resumes a run, kills it with SIGKILL at some moment, and tells whether it could."""
+    process = _start(folder, arguments)
+    while process.is_alive() and not reached(folder):
+        time.sleep(0.0005)
+    process.kill()
+    process.join()
+    return process.exitcode == -9
+
+
+@pytest.mark.parametrize(
+    ("flag", "message"),
+    [
+        ("--dataset=no/such.tsv", r"no/such\.tsv"),
+        ("--model=no/such/model", "no/such/model"),
+        ("--min_attractors=9", "no sentence is left.*fewer than 9 attractors"),
+        ("--overwrite --resume", "give one of them"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_is_written(tmp_path, arguments, flag, message):
+    with pytest.raises(SystemExit, match=f"sva_top_path: .*{message}"):
+        run(f"--output={tmp_path}", *arguments, *flag.split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_malformed_line_is_named(tmp_path, arguments):
+    data = tmp_path / "data.tsv"
+    data.write_text(
+        "1\tthe key is here\tthe key ***mask*** here\tis\tare\n1\tno mask\tno mask\tis\tare\n"
+    )
+    with pytest.raises(SystemExit, match=r"data\.tsv.*2"):
+        run(f"--output={tmp_path / 'run'}", *arguments, f"--dataset={data}")
+
+
+def test_an_output_that_cannot_be_written_is_an_error_before_the_work(tmp_path, arguments):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(SystemExit, match="cannot write to --output"):
+        run(f"--output={tmp_path / 'file' / 'run'}", *arguments)
+
+
+@pytest.mark.parametrize(
+    "flag", ["--batch_size=0", "--limit=0", "--seed=-1", "--qoi=odds", "--aggregate=mean"]
+)
+def test_flags_out_of_range_are_refused(tmp_path, flag):
+    with (
+        pytest.raises(flags.IllegalFlagValueError, match=flag[2:].split("=")[0]),
+        flagsaver.flagsaver(),
+    ):
+        flags.FLAGS([sva_top_path.__file__, f"--output={tmp_path}", flag])
+
+
+def test_the_command_ends_with_one_line_and_no_traceback(tmp_path):
+    command = [sys.executable, "-m", "experiments.sva_top_path"]
+    ended = subprocess.run(
+        [*command, f"--output={tmp_path}", f"--dataset={tmp_path / 'none.tsv'}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith("sva_top_path: ")
+    assert "Traceback" not in ended.stderr

@@ -1,0 +1,109 @@
+"""Every semiring gives what listing the paths one by one gives."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import oracles
+import pytest
+from cases import BY_NAME, CASES, REPRESENTATIVE, Case
+from checks import (
+    SEMIRINGS,
+    assert_trees_close,
+    expected,
+    oracle,
+    primitives_of,
+    product,
+    stack_trees,
+    strict,
+)
+
+import semigrad as sg
+
+# The three that tell most: signs and zero edges, masses and entropies, non-zero paths.
+TELLING = ("max", "entropy", "count")
+OTHERS = ("absmax", "logsum_1.7", "logsum_0", "sum")
+
+
+def _want(case: Case, names: tuple[str, ...], samples: int) -> tuple[Any, ...]:
+    return tuple(
+        stack_trees([expected(names, oracle(case.name, s)[i]) for s in range(samples)])
+        for i in case.argnums
+    )
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_jit_of_vmap(case: Case) -> None:
+    with strict(case):
+        got = jax.jit(jax.vmap(sg.backprop(case.f, product(TELLING), case.argnums)))(*case.batch())
+    assert_trees_close(got, _want(case, TELLING, samples=2), case.rtol)
+
+
+@pytest.mark.parametrize("case", REPRESENTATIVE, ids=lambda c: c.name)
+def test_other_semirings(case: Case) -> None:
+    with strict(case):
+        got = jax.jit(sg.backprop(case.f, product(OTHERS), case.argnums))(*case.arguments())
+    got = jax.tree.map(lambda leaf: leaf[None], got)
+    assert_trees_close(got, _want(case, OTHERS, samples=1), case.rtol)
+
+
+@pytest.mark.parametrize("case", REPRESENTATIVE[::3], ids=lambda c: c.name)
+@pytest.mark.parametrize("name", SEMIRINGS)
+def test_each_alone_and_eager(name: str, case: Case) -> None:
+    semiring, read = SEMIRINGS[name]
+    with strict(case):
+        got = sg.backprop(case.f, semiring, case.argnums)(*case.arguments())
+    want = tuple(read(oracle(case.name, 0)[i]) for i in case.argnums)
+    assert_trees_close(got, want, case.rtol)
+
+
+@pytest.mark.parametrize("case", REPRESENTATIVE[1::3], ids=lambda c: c.name)
+def test_vmap_alone(case: Case) -> None:
+    names = ("max", "entropy")
+    with strict(case):
+        got = jax.vmap(sg.backprop(case.f, product(names), case.argnums))(*case.batch())
+    assert_trees_close(got, _want(case, names, samples=2), case.rtol)
+
+
+@pytest.mark.parametrize("name", SEMIRINGS)
+@pytest.mark.parametrize("axis", [0, -1, (0, 1), None, ()])
+def test_sum_aggregates_nodes(name: str, axis: Any) -> None:
+    """Eq. 3: the element of a set of nodes is that of all their paths together."""
+    case = BY_NAME["contractions/zeros"]
+    semiring, read = SEMIRINGS[name]
+    element = jax.jit(sg.backprop(case.f, semiring))(*case.arguments())
+    statistics = oracle(case.name, 0)[0]
+    want = read(statistics.over(axis))
+    assert_trees_close(semiring.sum(element, axis=axis), want, case.rtol)
+
+
+def test_float32_has_the_same_paths() -> None:
+    case = BY_NAME["contractions/three_factors"]
+    args = case.arguments(dtype=np.float32)
+    names = (*TELLING, *OTHERS)
+    got = jax.jit(sg.backprop(case.f, product(names), case.argnums))(*args)
+    wide = [x.astype(jnp.float64) for x in args]
+    statistics = oracles.statistics(case.f, *wide, argnums=case.argnums)
+    assert_trees_close(got, tuple(expected(names, statistics[i]) for i in case.argnums), 1e-5)
+    assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {jnp.dtype("float32")}
+
+
+def test_a_case_has_the_primitives_it_is_there_for() -> None:
+    for case in CASES:
+        assert set(case.covers) <= _primitives(case), case.name
+
+
+def test_every_handled_primitive_has_a_case() -> None:
+    """Whatever `coverage()` lists as handled or without edges is met by the table."""
+    met = set().union(*map(_primitives, CASES)) | _NO_CASE
+    listed = {row.primitive for row in sg.coverage() if row.status in ("handled", "no edge")}
+    assert not listed - met
+
+
+# Handled, but nothing in the public interface makes one.
+_NO_CASE: set[str] = set()
+
+
+def _primitives(case: Case) -> set[str]:
+    return primitives_of(jax.make_jaxpr(case.f)(*case.arguments()))
