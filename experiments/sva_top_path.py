@@ -35,6 +35,10 @@ _AGGREGATE = flags.DEFINE_enum(
 )
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Sentences at a time.", lower_bound=1)
 
+# --help shows the shared flags too.
+flags.adopt_module_key_flags(agreement)
+flags.adopt_module_key_flags(run)
+
 _EXPERIMENT = "sva_top_path"
 _TABLE, _SUMMARY, _SENTENCES = "table.csv", "summary.csv", "sentences.csv"
 _RESULTS = (_TABLE, _SUMMARY, _SENTENCES, "figure.png", "figure.pdf")
