@@ -44,8 +44,10 @@ def backprop(
       data.
 
     Raises:
-      TypeError: f's output is not a real scalar, or a chosen argument is not floating point.
-      ValueError: `argnums` is out of range; or a `while_loop` is on a path.
+      TypeError: f's output is not a real scalar, a chosen argument is not floating point, or
+        `argnums` is larger than the number of positional arguments allows.
+      ValueError: a `while_loop` or a callback is on a path, or `argnums` is out of range
+        otherwise.
       NotImplementedError: a primitive on a path has no rule or is refused.
     """
     value_and = value_and_backprop(f, semiring, argnums, has_aux)
@@ -110,8 +112,8 @@ def intermediates(f: Function, semiring: Semiring, at: str | Sequence[str]) -> F
       at: shell-style patterns of names as `nodes` lists them; `*` also matches slashes.
 
     Returns:
-      A function of f's arguments that returns {name: element} in the order of evaluation; an
-      element's shape is the value's.
+      A function of f's arguments that returns {name: element}, in the order of evaluation (under
+      `jit` sorted, as JAX's dicts are); an element's shape is the value's.
 
     Raises:
       ValueError: a pattern matches no value; near names are listed.
@@ -139,9 +141,10 @@ def branches(f: Function, semiring: Semiring, at: str | Sequence[str]) -> Functi
 
     Returns:
       A function of f's arguments that returns {name: {consumer scope: element}}, both in the
-      order of evaluation. An element covers the paths that leave the value through equations of
-      that scope; the `plus` of all is what `intermediates` gives. A consumer through which no
-      path can lead, because it has no edges or its result is not used, is left out.
+      order of evaluation (under `jit` sorted, as JAX's dicts are). An element covers the paths
+      that leave the value through equations of that scope; the `plus` of all is what
+      `intermediates` gives. A consumer through which no path can lead, because it has no edges or
+      its result is not used, is left out.
 
     Raises:
       ValueError: a pattern matches no value; near names are listed.
@@ -252,7 +255,8 @@ def _positions(argnums: Any, num_args: int) -> list[int]:
         raise TypeError(f"argnums must be an integer or a sequence of integers, got {argnums!r}")
     for i in given:
         if not -num_args <= i < num_args:
-            raise ValueError(
+            # As `jax.grad`: too large is a matter of the call, too small of the value.
+            raise (TypeError if i >= 0 else ValueError)(
                 f"differentiating with respect to argnums={argnums} requires at least "
                 f"{i + 1 if i >= 0 else -i} positional arguments to be passed by the caller, but "
                 f"got only {num_args} positional arguments. Keyword arguments cannot be chosen: "

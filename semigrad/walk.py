@@ -127,7 +127,7 @@ class Walk:
         """Returns the encoded weights of the edges out of one node, to each result's nodes."""
         site = interpreter.make_site(eqn, _Edges(), self._program.active)
         operands = [interpreter.read(self._values, v) for v in eqn.invars]
-        slots = [v for v, is_active in zip(eqn.invars, site.active, strict=True) if is_active]
+        slots = [v for v in eqn.invars if v in at]
 
         floats = [v.is_float for v in eqn.outvars]
 

@@ -108,9 +108,17 @@ refuse(
 )  # fmt: skip
 
 refuse(
+    ["io_callback", "pure_callback"],
+    "what it does with its operands is not known to JAX, so it has no local derivatives (as "
+    "`jax.grad` says too). " + _RULE,
+    family="callbacks",
+    error=ValueError,
+)
+
+refuse(
     [
         "check", "dce_sink", "debug_callback", "debug_print", "ffi_call", "inspect_sharding",
-        "io_callback", "program_order", "pure_callback", "stage", "tie", "xla_metadata_value",
+        "program_order", "stage", "tie", "xla_metadata_value",
     ],
     "what it does with its operands is not known to JAX, so it has no local derivatives here. "
     + _RULE,

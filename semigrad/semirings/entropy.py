@@ -90,7 +90,7 @@ class Entropy(Semiring):
         empty = total == 0
         mean = (inner - outer) / jnp.where(empty, 1, total)
         return PathEntropy(
-            logspace.multiply(log_total, top + log_scale.mT),
+            logspace.multiply(logspace.multiply(log_total, top), log_scale.mT),
             jnp.where(empty, 0, reference + jnp.where(empty, 0, log_total) + mean),
         )
 

@@ -39,7 +39,7 @@ class _LogSum(Semiring):
         log_scale, rows = self.rows(weight.astype(a.dtype))
         top, _, mass = logspace.lift_rows(a)
         total = logspace.log_lifted(logspace.matmul(mass, rows, precision))
-        return logspace.multiply(total, top + log_scale.mT)
+        return logspace.multiply(logspace.multiply(total, top), log_scale.mT)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,9 +60,13 @@ class LogSumProduct(_LogSum):
     def lift(self, weight: Array) -> Array:
         dtype = log_dtype(weight.dtype)
         log_weight = logspace.log_magnitude(weight.astype(dtype))
-        empty = log_weight == -jnp.inf
         power = jnp.asarray(self.power, dtype)
-        return jnp.where(empty, -jnp.inf, power * jnp.where(empty, 0, log_weight))
+        infinite = jnp.isinf(log_weight)
+        finite = power * jnp.where(infinite, 0, log_weight)
+        # |w|^0 is 1 for an infinite weight too; a weight of 0 is no path whatever the power.
+        limit = jnp.where((log_weight > 0) & (power > 0), jnp.inf, -jnp.inf)
+        limit = jnp.where((log_weight > 0) & (power == 0), 0, limit)
+        return jnp.where(infinite, limit, finite)
 
     def rows(self, weight: Array) -> tuple[Array, Array]:
         if isinstance(self.power, (int, float)) and self.power == 1:

@@ -1,0 +1,295 @@
+"""Bad input gets an error of `jax.grad`'s type that names the thing, the line and the way out."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+import semigrad as sg
+
+Array = Any
+HERE = "test_errors.py"
+X = np.array([0.5, -1.0, 2.0])
+
+
+def _type_of_jax_grad(f: Callable[..., Any], *args: Any, **kwargs: Any) -> type[Exception]:
+    """The type of the error that `jax.grad` raises."""
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        jax.grad(f, **kwargs)(*args)
+    return caught.type
+
+
+def _raises(error: type[Exception], parts: list[str], call: Callable[[], Any]) -> None:
+    """`call` raises exactly this type, and the text contains all parts."""
+    with pytest.raises(error) as caught:
+        call()
+    assert caught.type is error
+    for part in parts:
+        assert re.search(part, str(caught.value)), f"{part!r} is not in: {caught.value}"
+
+
+# --------------------------------------------------------------- outputs, arguments, argnums
+
+
+@pytest.mark.parametrize(
+    ("f", "parts"),
+    [
+        (lambda x: x * 2.0, ["scalar", r"\(3,\)"]),
+        (lambda x: (jnp.sum(x), jnp.sum(x)), ["scalar"]),
+        (lambda x: {"loss": jnp.sum(x)}, ["scalar"]),
+        (lambda x: jnp.sum(x).astype(jnp.int32), ["int32", "real|float"]),
+        (lambda x: jnp.sum(x) > 0, ["bool", "real|float"]),
+        (lambda x: jnp.sum(x).astype(jnp.complex128), ["complex128", "real|float"]),
+        (lambda x: None, ["scalar"]),
+    ],
+    ids=["array", "tuple", "dict", "integer", "boolean", "complex", "none"],
+)
+def test_output(f: Callable[..., Any], parts: list[str]) -> None:
+    error = _type_of_jax_grad(f, X)
+    assert error is TypeError
+    for transformed in (
+        sg.backprop(f, sg.Entropy()),
+        sg.value_and_backprop(f, sg.SumProduct()),
+        sg.top_path(f),
+        sg.intermediates(f, sg.Entropy(), at="*"),
+        sg.branches(f, sg.Entropy(), at="*"),
+    ):
+        _raises(error, parts, lambda t=transformed: t(X))
+
+
+@pytest.mark.parametrize(
+    ("argument", "parts"),
+    [
+        (np.arange(3), ["int64", "intermediates"]),
+        (np.array([True, False, True]), ["bool"]),
+        (2, ["int"]),
+        ({"w": X, "ids": np.arange(3)}, ["int64", "ids"]),
+        (X.astype(np.complex128), ["complex128"]),
+        ("text", ["text|str"]),
+    ],
+    ids=["integers", "booleans", "python integer", "in a dict", "complex", "string"],
+)
+def test_argument(argument: Any, parts: list[str]) -> None:
+    f = lambda x: jnp.sum(jnp.asarray(jax.tree.leaves(x)[0]).real) * 1.0  # noqa: E731
+    error = TypeError
+    if not np.iscomplexobj(argument):  # jax.grad takes those; paths have real weights
+        assert _type_of_jax_grad(f, argument) is error
+    _raises(error, [*parts, "argument|args"], lambda: sg.backprop(f, sg.Entropy())(argument))
+    _raises(error, parts, lambda: sg.top_path(f)(argument))
+
+
+def test_the_argument_is_named() -> None:
+    f = lambda x, y: jnp.sum(x) * 1.0  # noqa: E731
+    call = lambda: sg.backprop(f, sg.Entropy(), argnums=1)(X, {"ids": np.arange(3)})  # noqa: E731
+    _raises(TypeError, ["1", "ids"], call)
+
+
+@pytest.mark.parametrize("argnums", [2, -3, (0, 5)])
+def test_argnums_out_of_range(argnums: Any) -> None:
+    f = lambda x, y: jnp.sum(x * y)  # noqa: E731
+    error = _type_of_jax_grad(f, X, X, argnums=argnums)
+    call = lambda: sg.backprop(f, sg.Entropy(), argnums)(X, X)  # noqa: E731
+    _raises(error, ["argnums", re.escape(str(argnums)), "2"], call)
+
+
+@pytest.mark.parametrize("argnums", ["x", 1.0, None, (0, "y")])
+def test_argnums_not_integers(argnums: Any) -> None:
+    f = lambda x, y: jnp.sum(x * y)  # noqa: E731
+    error = _type_of_jax_grad(f, X, X, argnums=argnums)
+    _raises(error, ["argnums"], lambda: sg.backprop(f, sg.Entropy(), argnums)(X, X))
+
+
+def test_argnums_of_a_keyword_argument() -> None:
+    f = lambda x, y: jnp.sum(x * y)  # noqa: E731
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        jax.grad(f, 1)(X, y=X)
+    call = lambda: sg.backprop(f, sg.Entropy(), 1)(X, y=X)  # noqa: E731
+    _raises(caught.type, ["argnums", "(?i)keyword"], call)
+
+
+def test_auxiliary_data_that_is_not_there() -> None:
+    f = lambda x: jnp.sum(x)  # noqa: E731
+    error = _type_of_jax_grad(f, X, has_aux=True)
+    _raises(error, ["has_aux"], lambda: sg.backprop(f, sg.Entropy(), has_aux=True)(X))
+
+
+@pytest.mark.parametrize("semiring", [sg.Entropy, "entropy", None, jnp.add])
+def test_semiring_that_is_none(semiring: Any) -> None:
+    call = lambda: sg.backprop(lambda x: jnp.sum(x), semiring)(X)  # noqa: E731
+    _raises(TypeError, ["(?i)semiring"], call)
+
+
+# ------------------------------------------------------------------------------- primitives
+
+
+def _while(x: Array) -> Array:
+    with jax.named_scope("looping"):
+        return jnp.sum(lax.while_loop(lambda s: jnp.sum(s) < 9.0, lambda s: s * 2.0 + 9.0, x))
+
+
+def test_while_loop() -> None:
+    error = _type_of_jax_grad(_while, X)
+    for semiring in (sg.SumProduct(), sg.Entropy()):
+        parts = ["while", HERE, "looping", "Python loop|scan|fori_loop"]
+        _raises(error, parts, lambda s=semiring: sg.backprop(_while, s)(X))
+
+
+# Of the next issue, each refused by name until then; and what is not for paths at all.
+_REFUSED: dict[str, tuple[str, Callable[[Array], Array]]] = {
+    "scan": ("scan", lambda x: lax.scan(lambda c, s: (c * s, s), x[0], x)[0]),
+    "fori_loop": ("scan", lambda x: jnp.sum(lax.fori_loop(0, 3, lambda i, c: c * 2.0, x))),
+    "cond": ("cond", lambda x: lax.cond(x[0] > 0, lambda y: y[0], lambda y: y[1], x)),
+    "convolution": ("conv_general_dilated", lambda x: jnp.sum(jnp.convolve(x, x))),
+    "sort": ("sort", lambda x: jnp.sort(x)[0]),
+    "top_k": ("top_k", lambda x: lax.top_k(x, 2)[0][0]),
+    "pooling": (
+        "reduce_window_sum",
+        lambda x: jnp.sum(lax.reduce_window(x, 0.0, lax.add, (2,), (1,), "VALID")),
+    ),
+    "max pooling": (
+        "reduce_window_max",
+        lambda x: jnp.sum(lax.reduce_window(x, -jnp.inf, lax.max, (2,), (1,), "VALID")),
+    ),
+    "cumprod": ("cumprod", lambda x: jnp.sum(jnp.cumprod(x))),
+    "cummax": ("cummax", lambda x: jnp.sum(lax.cummax(x))),
+    "cumlogsumexp": ("cumlogsumexp", lambda x: jnp.sum(lax.cumlogsumexp(x))),
+    "cholesky": ("cholesky", lambda x: jnp.linalg.cholesky(jnp.diag(jnp.exp(x)))[0, 0]),
+    "solve": ("lu|triangular_solve|custom_linear_solve", lambda x: jnp.linalg.solve(jnp.diag(jnp.exp(x)), x)[0]),
+    "eigh": ("eigh", lambda x: jnp.linalg.eigh(jnp.outer(x, x))[0][0]),
+    "scatter multiply": ("scatter.mul", lambda x: jnp.sum(x.at[0].multiply(2.0))),
+    "scatter maximum": ("scatter.max", lambda x: jnp.sum(x.at[0].max(2.0))),
+    "fft": ("fft|complex", lambda x: jnp.sum(jnp.abs(jnp.fft.fft(x)))),
+    "complex": ("complex", lambda x: jnp.sum(jnp.real(lax.complex(x, x) ** 2))),
+    "callback": (
+        "pure_callback",
+        lambda x: jnp.sum(jax.pure_callback(np.sin, jax.ShapeDtypeStruct((3,), x.dtype), x)),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _REFUSED)
+def test_refused_by_name_line_and_scope(name: str) -> None:
+    primitive, f = _REFUSED[name]
+
+    def scoped(x: Array) -> Array:
+        with jax.named_scope("inner_part"):
+            return f(x)
+
+    if name == "callback":
+        error = _type_of_jax_grad(scoped, X)
+    else:
+        jax.grad(scoped)(X)  # jax.grad knows it: here it is the library that does not, yet
+        error = NotImplementedError
+    parts = [primitive, HERE, "inner_part"]
+    with pytest.raises(Exception) as caught:  # noqa: PT011
+        sg.backprop(scoped, sg.Entropy())(X)
+    assert issubclass(caught.type, error)
+    for part in parts:
+        assert re.search(part, str(caught.value)), caught.value
+
+
+@pytest.mark.parametrize("name", ["scan", "cond", "sort", "cumprod"])
+def test_refused_by_every_function(name: str) -> None:
+    primitive, f = _REFUSED[name]
+
+    def g(x: Array) -> Array:
+        with jax.named_scope("early"):
+            h = jnp.sin(x)
+        return f(h)
+
+    for transformed in (
+        sg.top_path(g),
+        sg.intermediates(g, sg.Entropy(), at="early"),
+        sg.branches(g, sg.SumProduct(), at="early"),
+        jax.jit(sg.backprop(g, sg.MaxProduct())),
+        lambda x: jax.vmap(sg.backprop(g, sg.MaxProduct()))(x[None]),
+    ):
+        _raises(NotImplementedError, [primitive, HERE], lambda t=transformed: t(X))
+
+
+def test_what_is_refused_may_stand_off_the_path() -> None:
+    """Only equations between the inputs and the output need rules; the others are run."""
+
+    def f(x: Array) -> Array:
+        fixed = lax.stop_gradient(x)
+        a = lax.scan(lambda c, s: (c + s, s), 0.0, fixed)[0]
+        b = lax.while_loop(lambda s: s < 9.0, lambda s: s * 2.0 + 9.0, fixed[0])
+        c = lax.cond(fixed[0] > 0, lambda y: y * 2.0, lambda y: y, fixed[1])
+        order = jnp.argsort(fixed)
+        return jnp.sum(x * a + jnp.sort(fixed)) + b * x[1] + c * x[2] + x[order[0]]
+
+    got = sg.backprop(f, sg.SumProduct())(X)
+    np.testing.assert_allclose(got, jax.grad(f)(X), rtol=1e-12)
+
+
+def test_what_is_refused_may_stand_behind_named_values() -> None:
+    """What comes before a named value is not differentiated in."""
+
+    def f(x: Array) -> Array:
+        with jax.named_scope("embed"):
+            h = jnp.sin(lax.scan(lambda c, s: (c + s, c * s), 0.0, x)[1])
+        return jnp.sum(h * h)
+
+    got = sg.intermediates(f, sg.SumProduct(), at="embed")(X)["embed"]
+    assert got.shape == (3,)
+
+
+def test_unknown_primitive() -> None:
+    from jax.extend.core import Primitive
+    from jax.interpreters import mlir
+
+    double = Primitive("semigrad_test_double")
+    double.def_abstract_eval(lambda x: x)
+    double.def_impl(lambda x: x * 2.0)
+    mlir.register_lowering(double, mlir.lower_fun(lambda x: x * 2.0, multiple_results=False))
+
+    def f(x: Array) -> Array:
+        with jax.named_scope("mine"):
+            return jnp.sum(double.bind(x))
+
+    parts = ["semigrad_test_double", HERE, "mine", "register_rule"]
+    _raises(_type_of_jax_grad(f, X), parts, lambda: sg.backprop(f, sg.Entropy())(X))
+    _raises(NotImplementedError, parts, lambda: sg.backprop(f, sg.SumProduct())(X))
+    # off the path it is simply run
+    g = lambda x: jnp.sum(x * double.bind(lax.stop_gradient(x)))  # noqa: E731
+    np.testing.assert_allclose(sg.backprop(g, sg.SumProduct())(X), 2.0 * X)
+
+
+# --------------------------------------------------------------------------------- patterns
+
+
+def _named(x: Array) -> Array:
+    with jax.named_scope("encoder"):
+        with jax.named_scope("layer_0"):
+            x = jnp.sin(x)
+        with jax.named_scope("layer_1"):
+            x = jnp.cos(x)
+    return jnp.sum(x * x)
+
+
+@pytest.mark.parametrize("make", [sg.intermediates, sg.branches])
+def test_pattern_that_matches_nothing(make: Callable[..., Any]) -> None:
+    call = lambda: make(_named, sg.Entropy(), at="encoder/layer_7")(X)  # noqa: E731
+    _raises(ValueError, ["encoder/layer_7", "encoder/layer_0", "encoder/layer_1", "nodes"], call)
+
+
+def test_one_of_several_patterns_matches_nothing() -> None:
+    at = ["encoder/*", "decoder/*"]
+    call = lambda: sg.intermediates(_named, sg.Entropy(), at=at)(X)  # noqa: E731
+    _raises(ValueError, [r"decoder/\*"], call)
+
+
+def test_pattern_where_nothing_is_named() -> None:
+    f = lambda x: jnp.sum(x)  # noqa: E731
+    call = lambda: sg.intermediates(f, sg.Entropy(), at="layer")(X)  # noqa: E731
+    _raises(ValueError, ["layer", "named_scope"], call)
+
+
+def test_errors_come_under_jit_as_well() -> None:
+    with pytest.raises(TypeError, match="scalar"):
+        jax.jit(sg.backprop(lambda x: x, sg.Entropy()))(X)

@@ -1,0 +1,194 @@
+"""Stock `FlaxBertForMaskedLM`: equal to `jax.grad`, blind to padding, finite at depth."""
+
+import functools
+from typing import Any
+
+import bert
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from checks import assert_trees_close, primitives_of
+
+import semigrad as sg
+
+Array = Any
+
+# The primitives of the traced model; JAX_PRIMITIVES gives the same on JAX 0.10.2 and 0.12.
+FORWARD = """
+    add broadcast_in_dim convert_element_type copy div dot_general erfc exp gather gt jit lt max
+    mul neg reduce_max reduce_sum reshape rsqrt select_n slice sqrt square squeeze stop_gradient
+    sub tanh transpose
+""".split()
+DROPOUT = "bitcast_convert_type or random_bits random_fold_in shift_right_logical".split()
+
+
+def _loss(params: Any, ids: Array) -> Array:
+    return bert.logit_difference(bert.model(layers=1), params, ids)
+
+
+def _dropped(params: Any, ids: Array, key: Array) -> Array:
+    out = bert.model(layers=1)(ids, params=params, dropout_rng=key, train=True)
+    return out.logits[0, bert.MASK, 5]
+
+
+@pytest.mark.float32
+def test_golden_list_of_primitives() -> None:
+    params = bert.model(layers=1).params
+    found = primitives_of(jax.make_jaxpr(_loss)(params, bert.IDS))
+    assert found - {"random_seed"} <= set(FORWARD)
+    assert {"dot_general", "erfc", "gather", "stop_gradient", "select_n"} <= found
+    key = jax.random.key(0)
+    dropped = primitives_of(jax.make_jaxpr(_dropped)(params, bert.IDS, key))
+    assert dropped <= {*FORWARD, *DROPOUT, "random_wrap", "random_unwrap"}
+    assert set(DROPOUT) <= dropped
+    assert not (found | dropped) - set(sg.coverage().handled)
+
+
+@pytest.mark.float32
+def test_equals_jax_grad_on_parameters() -> None:
+    params = bert.model(layers=1).params
+    got = jax.jit(sg.backprop(_loss, sg.SumProduct()))(params, bert.IDS)
+    want = jax.jit(jax.grad(_loss))(params, bert.IDS)
+    assert_trees_close(got, want, 1e-5)
+
+
+@pytest.mark.float32
+def test_equals_jax_grad_with_dropout() -> None:
+    params, key = bert.model(layers=1).params, jax.random.key(3)
+    got = jax.jit(sg.backprop(_dropped, sg.SumProduct()))(params, bert.IDS, key)
+    want = jax.jit(jax.grad(_dropped))(params, bert.IDS, key)
+    assert_trees_close(got, want, 1e-5)
+
+
+def _on_embeddings(table: Array, ids: Array, mask: Array | None = None) -> Array:
+    """The loss as a function of the word embeddings alone."""
+    params = jax.tree.map(lambda p: p, bert.model(layers=1).params)
+    params["bert"]["embeddings"]["word_embeddings"]["embedding"] = table
+    return bert.logit_difference(bert.model(layers=1), params, ids, mask)
+
+
+def _table() -> Array:
+    return bert.model(layers=1).params["bert"]["embeddings"]["word_embeddings"]["embedding"]
+
+
+@pytest.mark.float32
+def test_equals_jax_grad_on_embeddings_jitted_and_vmapped() -> None:
+    ids = np.array([[[2, 4, 7]], [[3, 3, 10]], [[0, 9, 1]]], np.int32)
+    got = jax.jit(jax.vmap(sg.backprop(_on_embeddings, sg.SumProduct()), (None, 0)))(_table(), ids)
+    want = jax.jit(jax.vmap(jax.grad(_on_embeddings), (None, 0)))(_table(), ids)
+    assert_trees_close(got, want, 1e-5)
+
+
+@pytest.mark.float32
+def test_equals_jax_grad_eagerly() -> None:
+    got = sg.backprop(_on_embeddings, sg.SumProduct())(_table(), bert.IDS)
+    assert_trees_close(got, jax.jit(jax.grad(_on_embeddings))(_table(), bert.IDS), 1e-5)
+
+
+@pytest.mark.float32
+def test_other_semirings_agree_with_float64() -> None:
+    """Entropy, extremes and counts in float32 are those of the same model in float64."""
+    semiring = sg.Product(sg.Entropy(), sg.MaxProduct(), sg.Count())
+    got = jax.jit(sg.backprop(_on_embeddings, semiring))(_table(), bert.IDS)
+    with jax.enable_x64(True):
+        wide = bert.widened(bert.model(layers=1).params)
+
+        def f(table: Array) -> Array:
+            wide["bert"]["embeddings"]["word_embeddings"]["embedding"] = table
+            return bert.logit_difference(bert.model(layers=1, dtype="float64"), wide, bert.IDS)
+
+        table = wide["bert"]["embeddings"]["word_embeddings"]["embedding"]
+        want = jax.jit(sg.backprop(f, semiring))(table)
+    assert_trees_close(got, want, 2e-4)
+
+
+@pytest.mark.float32
+def test_padding_changes_nothing() -> None:
+    """The elements at the named values are the same with two padding tokens behind."""
+    padded = np.concatenate([bert.IDS, np.zeros((1, 2), np.int32)], axis=1)
+    mask = np.array([[1, 1, 1, 0, 0]], np.int32)
+    at = ["*/embeddings", "*/layer/0/attention"]
+    semiring = sg.Product(sg.MaxProduct(), sg.SumProduct())
+    names = sg.intermediates(_on_embeddings, semiring, at=at)
+    whole = jax.jit(names)(_table(), bert.IDS, np.ones((1, 3), np.int32))
+    longer = jax.jit(names)(_table(), padded, mask)
+    assert set(longer) == set(whole)
+    for name, element in longer.items():
+        assert_trees_close(jax.tree.map(lambda x: x[:, :3], element), whole[name], 1e-5)
+        for leaf in (element[0].max, element[0].min, element[1]):
+            # nothing reads a padding token: its paths, if any, all have weight 0
+            assert np.all((leaf[:, 3:] == 0) | np.isinf(leaf[:, 3:]))
+
+
+@pytest.mark.float32
+def test_a_batch_row_is_the_row_alone() -> None:
+    """Sentences of several lengths, padded and mapped, give what each gives by itself."""
+    ids = np.array([[[2, 4, 7, 0]], [[3, 3, 10, 8]]], np.int32)
+    masks = np.array([[[1, 1, 1, 0]], [[1, 1, 1, 1]]], np.int32)
+    f = sg.intermediates(_on_embeddings, sg.MaxProduct(), at="*/embeddings")
+    batch = jax.jit(jax.vmap(f, (None, 0, 0)))(_table(), ids, masks)
+    alone = jax.jit(f)(_table(), ids[0, :, :3], masks[0, :, :3])
+    (name,) = alone
+    first = jax.tree.map(lambda x: x[0, :, :3], batch[name])
+    assert_trees_close(first, alone[name], 1e-5)
+
+
+@functools.lru_cache
+def _deep_parameters() -> Any:
+    """Of a 24-layer BERT of width 128: shapes from Flax, values as its initialisers give them."""
+    module = _deep().module
+    ids = jnp.zeros((1, 32), jnp.int32)
+    shapes = jax.eval_shape(
+        lambda key: module.init(key, ids, jnp.ones_like(ids), ids, ids, None, return_dict=False),
+        jax.random.key(0),
+    )["params"]
+    rng = np.random.default_rng(0)
+
+    def value(path: Any, leaf: Any) -> np.ndarray:
+        name = path[-1].key
+        if name in ("kernel", "embedding"):
+            return rng.normal(0.0, 0.05, leaf.shape)
+        return np.full(leaf.shape, 1.0 if name == "scale" else 0.0)
+
+    return jax.tree_util.tree_map_with_path(value, shapes)
+
+
+@functools.lru_cache
+def _deep(dtype: str = "float32") -> Any:
+    from transformers import BertConfig, FlaxBertForMaskedLM
+
+    config = BertConfig(
+        vocab_size=11,
+        hidden_size=128,
+        num_hidden_layers=24,
+        num_attention_heads=4,
+        intermediate_size=512,
+        max_position_embeddings=32,
+    )
+    return FlaxBertForMaskedLM(config, _do_init=False, dtype=jnp.dtype(dtype))
+
+
+def _deep_entropy(dtype: str) -> sg.PathEntropy:
+    params = jax.tree.map(lambda p: jnp.asarray(p, dtype), _deep_parameters())
+    ids = np.arange(32, dtype=np.int32)[None] % 11
+
+    def f(params: Any) -> Array:
+        return bert.logit_difference(_deep(dtype), params, ids)
+
+    named = sg.intermediates(f, sg.Entropy(), at="*/bert/embeddings")
+    (element,) = jax.jit(named)(params).values()
+    return sg.Entropy().sum(element, axis=-1)
+
+
+@pytest.mark.slow
+@pytest.mark.float32
+def test_entropy_of_24_layers_in_float32() -> None:
+    """Finite, and within 1e-3 of float64, relative."""
+    got = _deep_entropy("float32")
+    with jax.enable_x64(True):
+        want = _deep_entropy("float64")
+    assert np.all(np.isfinite(got.entropy)) and np.all(np.isfinite(got.log_mass))
+    assert np.all(np.asarray(want.entropy) > 50)  # a lot of paths, or the test says nothing
+    np.testing.assert_allclose(got.entropy, want.entropy, rtol=1e-3)
+    np.testing.assert_allclose(got.log_mass, want.log_mass, rtol=1e-3)
