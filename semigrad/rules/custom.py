@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from semigrad import _compat, graph
 from semigrad.graph import Constant, Equation, Graph, Variable
 from semigrad.registry import (
+    INTERNAL,
     Site,
     lookup,
     register_inlined,
@@ -50,19 +51,19 @@ for _name in _CALLS:
     register_rule(_name, family="calls", multiple_results=True)(_pointwise)
 
 
-@register_rule("tangent", family="calls", pointwise=True)
+@register_rule("tangent", family=INTERNAL, pointwise=True)
 def _tangent(site: Site, ct: Element, _: Any) -> list[Element | None]:
     """An operand's tangent; one edge of weight 1 to the operand."""
     return [ct]
 
 
-@register_rule("attach_tangent", family="calls", pointwise=True)
+@register_rule("attach_tangent", family=INTERNAL, pointwise=True)
 def _attach_tangent(site: Site, ct: Element, *_: Any) -> list[Element | None]:
     """A result with its tangent; one edge of weight 1 to the tangent."""
     return [None, ct]
 
 
-register_no_edge(["primal"], family="calls", pointwise=True)
+register_no_edge(["primal"], family=INTERNAL, pointwise=True)
 register_inlined(graph.INLINED, family="calls")
 
 

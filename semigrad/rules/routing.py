@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from semigrad.registry import Site, register_rule
+from semigrad.registry import INTERNAL, Site, register_rule
 from semigrad.semirings.base import Element
 
 _FAMILY = "routing"
@@ -24,12 +24,13 @@ def _copy(site: Site, ct: Element, *_: Any, **__: Any) -> list[Element | None]:
 _COPIES = [
     "copy", "copy_p", "layout_constraint", "name", "pvary", "reduce_precision", "reshard",
     "sharding_constraint", "with_memory_space_constraint",
-    # semigrad's own: one operand's use of a value, told apart to find a path.
-    "use",
 ]  # fmt: skip
 
 for _name in _COPIES:
     register_rule(_name, family=_FAMILY, pointwise=True)(_copy)
+
+# One operand's use of a value, told apart to find a path.
+register_rule("use", family=INTERNAL, pointwise=True)(_copy)
 
 
 @register_rule("convert_element_type", family=_FAMILY, pointwise=True)
