@@ -9,6 +9,7 @@ them, and analyses it.
 """
 
 import dataclasses
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -108,7 +109,9 @@ def _report(
     correct = agreement.accuracy(task.examples, preference)
     quantity = branch_flow.QUANTITIES[_QOI.value]
     label = f"{_LABELS[_AGGREGATE.value]}\n({_UNITS[_QOI.value]} per unit of layer input)"
-    title = f"Top gradient path by branch: {task.masked_lm.name}, {len(task.examples)} sentences"
+    name = task.masked_lm.name
+    name = pathlib.Path(name).name if pathlib.Path(name).is_dir() else name
+    title = f"Top gradient path by branch: {name}, {len(task.examples):,} sentences"
     figures.save(figures.plot_branches(means, label, title), folder, "figure")
     folder.finish(
         {

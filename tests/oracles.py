@@ -133,14 +133,16 @@ class Graph:
             pending.append(iter(self.out_edges(edge.target)))
 
     def weights(self, node: int, consumer: str | None = None) -> np.ndarray:
-        """The weight of every path from `node`; with `consumer`, of those that start in its scope."""
+        """The weight of every path from `node`; with `consumer`, of those whose first edge is in it."""
         listed = []
         for path in self.paths(node):
-            if consumer is not None:
-                if not path or self.equations[path[0].equation].scope != consumer:
-                    continue
+            if consumer is not None and self._first_scope(path) != consumer:
+                continue
             listed.append(np.prod([edge.weight for edge in path], dtype=np.float64))
         return np.array(listed, dtype=np.float64)
+
+    def _first_scope(self, path: tuple[Edge, ...]) -> str | None:
+        return self.equations[path[0].equation].scope if path else None
 
 
 # ----------------------------------------------------------------------------- building the graph
@@ -332,7 +334,10 @@ def _samples(point: Sequence[Any], slot: int) -> list[np.ndarray]:
     if len(shapes) <= 3:
         for order in itertools.permutations(range(len(shapes))):
             for base in (-1.5, 0.5):
-                step = [base + level + rng.uniform(0.1, 0.4, s) for level, s in zip(order, shapes)]
+                step = [
+                    base + level + rng.uniform(0.1, 0.4, s)
+                    for level, s in zip(order, shapes, strict=True)
+                ]
                 batches.append(step)
     for extreme in (-20.0, 20.0):
         for element in range(int(np.prod(shapes[slot], dtype=int))):

@@ -119,7 +119,10 @@ _ZEROS: dict[str, tuple[Callable[[Array], Array], Any]] = {
         [0.0, 1.0, 0.0],
     ),
     "product with zeros": (lambda x: jnp.prod(x) + jnp.prod(x[:2]), [0.0, 0.0, 2.0]),
-    "scatter": (lambda x: jnp.sum(jnp.zeros(5).at[np.array([1, 1, 9])].add(x) ** 2), [1.0, -1.0, 2.0]),
+    "scatter": (
+        lambda x: jnp.sum(jnp.zeros(5).at[np.array([1, 1, 9])].add(x) ** 2),
+        [1.0, -1.0, 2.0],
+    ),
     "gather": (lambda x: jnp.sum(x[np.array([0, 0, 1])] ** 2), [0.0, 1.0, 2.0]),
     "cancelling sum": (lambda x: jnp.sum(jnp.cumsum(x) * x), [1.0, -1.0, 0.0]),
 }

@@ -19,7 +19,7 @@ X = np.array([0.5, -1.0, 2.0])
 
 def _type_of_jax_grad(f: Callable[..., Any], *args: Any, **kwargs: Any) -> type[Exception]:
     """The type of the error that `jax.grad` raises."""
-    with pytest.raises(Exception) as caught:  # noqa: PT011
+    with pytest.raises(Exception) as caught:
         jax.grad(f, **kwargs)(*args)
     return caught.type
 
@@ -106,7 +106,7 @@ def test_argnums_not_integers(argnums: Any) -> None:
 
 def test_argnums_of_a_keyword_argument() -> None:
     f = lambda x, y: jnp.sum(x * y)  # noqa: E731
-    with pytest.raises(Exception) as caught:  # noqa: PT011
+    with pytest.raises(Exception) as caught:
         jax.grad(f, 1)(X, y=X)
     call = lambda: sg.backprop(f, sg.Entropy(), 1)(X, y=X)  # noqa: E731
     _raises(caught.type, ["argnums", "(?i)keyword"], call)
@@ -159,7 +159,10 @@ _REFUSED: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "cummax": ("cummax", lambda x: jnp.sum(lax.cummax(x))),
     "cumlogsumexp": ("cumlogsumexp", lambda x: jnp.sum(lax.cumlogsumexp(x))),
     "cholesky": ("cholesky", lambda x: jnp.linalg.cholesky(jnp.diag(jnp.exp(x)))[0, 0]),
-    "solve": ("lu|triangular_solve|custom_linear_solve", lambda x: jnp.linalg.solve(jnp.diag(jnp.exp(x)), x)[0]),
+    "solve": (
+        "lu|triangular_solve|custom_linear_solve",
+        lambda x: jnp.linalg.solve(jnp.diag(jnp.exp(x)), x)[0],
+    ),
     "eigh": ("eigh", lambda x: jnp.linalg.eigh(jnp.outer(x, x))[0][0]),
     "scatter multiply": ("scatter.mul", lambda x: jnp.sum(x.at[0].multiply(2.0))),
     "scatter maximum": ("scatter.max", lambda x: jnp.sum(x.at[0].max(2.0))),
@@ -186,7 +189,7 @@ def test_refused_by_name_line_and_scope(name: str) -> None:
         jax.grad(scoped)(X)  # jax.grad knows it: here it is the library that does not, yet
         error = NotImplementedError
     parts = [primitive, HERE, "inner_part"]
-    with pytest.raises(Exception) as caught:  # noqa: PT011
+    with pytest.raises(Exception) as caught:
         sg.backprop(scoped, sg.Entropy())(X)
     assert issubclass(caught.type, error)
     for part in parts:
@@ -258,6 +261,22 @@ def test_unknown_primitive() -> None:
     # off the path it is simply run
     g = lambda x: jnp.sum(x * double.bind(lax.stop_gradient(x)))  # noqa: E731
     np.testing.assert_allclose(sg.backprop(g, sg.SumProduct())(X), 2.0 * X)
+
+
+def test_backward_function_that_is_not_linear() -> None:
+    """It has no edges: what it does to a cotangent depends on the cotangent."""
+
+    @jax.custom_vjp
+    def clipped(x: Array) -> Array:
+        return x
+
+    clipped.defvjp(lambda x: (x, None), lambda _, ct: (jnp.clip(ct, -1.0, 1.0),))
+
+    def f(x: Array) -> Array:
+        with jax.named_scope("mine"):
+            return jnp.sum(clipped(x) * 3.0)
+
+    _raises(NotImplementedError, ["linear", HERE, "mine"], lambda: sg.backprop(f, sg.Count())(X))
 
 
 # --------------------------------------------------------------------------------- patterns

@@ -14,13 +14,21 @@ import semigrad as sg
 
 Array = Any
 
-# The primitives of the traced model; JAX_PRIMITIVES gives the same on JAX 0.10.2 and 0.12.
-FORWARD = """
-    add broadcast_in_dim convert_element_type copy div dot_general erfc exp gather gt jit lt max
-    mul neg reduce_max reduce_sum reshape rsqrt select_n slice sqrt square squeeze stop_gradient
-    sub tanh transpose
-""".split()
-DROPOUT = "bitcast_convert_type or random_bits random_fold_in shift_right_logical".split()
+# The primitives of the traced model, on JAX 0.10.2 and on 0.12 (iota numbers the positions).
+FORWARD = set(
+    """
+    add broadcast_in_dim convert_element_type copy div dot_general erfc exp gather gt iota jit lt
+    max mul neg reduce_max reduce_sum reshape rsqrt select_n slice sqrt square squeeze
+    stop_gradient sub tanh transpose
+    """.split()  # noqa: SIM905
+)
+DROPOUT = {
+    "bitcast_convert_type",
+    "or",
+    "random_bits",
+    "random_fold_in",
+    "shift_right_logical",
+}
 
 
 def _loss(params: Any, ids: Array) -> Array:
@@ -36,12 +44,11 @@ def _dropped(params: Any, ids: Array, key: Array) -> Array:
 def test_golden_list_of_primitives() -> None:
     params = bert.model(layers=1).params
     found = primitives_of(jax.make_jaxpr(_loss)(params, bert.IDS))
-    assert found - {"random_seed"} <= set(FORWARD)
-    assert {"dot_general", "erfc", "gather", "stop_gradient", "select_n"} <= found
+    assert found == FORWARD
     key = jax.random.key(0)
     dropped = primitives_of(jax.make_jaxpr(_dropped)(params, bert.IDS, key))
     assert dropped <= {*FORWARD, *DROPOUT, "random_wrap", "random_unwrap"}
-    assert set(DROPOUT) <= dropped
+    assert dropped >= DROPOUT
     assert not (found | dropped) - set(sg.coverage().handled)
 
 
@@ -81,16 +88,8 @@ def test_equals_jax_grad_on_embeddings_jitted_and_vmapped() -> None:
 
 
 @pytest.mark.float32
-def test_equals_jax_grad_eagerly() -> None:
-    got = sg.backprop(_on_embeddings, sg.SumProduct())(_table(), bert.IDS)
-    assert_trees_close(got, jax.jit(jax.grad(_on_embeddings))(_table(), bert.IDS), 1e-5)
-
-
-@pytest.mark.float32
-def test_other_semirings_agree_with_float64() -> None:
-    """Entropy, extremes and counts in float32 are those of the same model in float64."""
-    semiring = sg.Product(sg.Entropy(), sg.MaxProduct(), sg.Count())
-    got = jax.jit(sg.backprop(_on_embeddings, semiring))(_table(), bert.IDS)
+def test_top_weights_agree_with_float64() -> None:
+    got = jax.jit(sg.backprop(_on_embeddings, sg.MaxProduct()))(_table(), bert.IDS)
     with jax.enable_x64(True):
         wide = bert.widened(bert.model(layers=1).params)
 
@@ -99,7 +98,7 @@ def test_other_semirings_agree_with_float64() -> None:
             return bert.logit_difference(bert.model(layers=1, dtype="float64"), wide, bert.IDS)
 
         table = wide["bert"]["embeddings"]["word_embeddings"]["embedding"]
-        want = jax.jit(sg.backprop(f, semiring))(table)
+        want = jax.jit(sg.backprop(f, sg.MaxProduct()))(table)
     assert_trees_close(got, want, 2e-4)
 
 

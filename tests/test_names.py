@@ -49,7 +49,7 @@ def test_nodes_of_scopes() -> None:
 
 def test_nodes_trace_without_computing() -> None:
     rows = sg.nodes(scoped)(jax.ShapeDtypeStruct((3,), jnp.float64))
-    assert [row.name for row in rows][0] == "embed"
+    assert rows[0].name == "embed"
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,10 @@ def test_no_path_is_zero(f: Callable[[Array], Array], name: str) -> None:
 _INFINITE: dict[str, tuple[Callable[[Array], Array], list[float]]] = {
     "log at 0": (lambda x: jnp.sum(jnp.log(x)), [0.0, 1.0, 2.0]),
     "sqrt at 0": (lambda x: jnp.sum(jnp.sqrt(x) * x), [0.0, 1.0, 4.0]),
-    "infinite constants": (lambda x: jnp.sum(x * np.array([np.inf, 1.0, -np.inf])), [1.0, 2.0, 3.0]),
+    "infinite constants": (
+        lambda x: jnp.sum(x * np.array([np.inf, 1.0, -np.inf])),
+        [1.0, 2.0, 3.0],
+    ),
     "infinite, then zero": (lambda x: jnp.sum(jnp.log(x) * 0.0), [0.0, 1.0, 2.0]),
     "zero, then infinite": (lambda x: jnp.sum(jnp.log(x * 0.0)), [0.0, 1.0, 2.0]),
     "reciprocal at 0": (lambda x: jnp.sum(1.0 / x), [0.0, 1.0, -2.0]),
@@ -91,25 +94,39 @@ _WITH_NAN: dict[str, tuple[Callable[[Array], Array], list[float]]] = {
     "value of a product": (lambda x: jnp.sum(x * x[::-1]), [_NAN, 1.0, 2.0]),
     "domain": (lambda x: jnp.sum(jnp.log1p(x) * jnp.sqrt(x)), [-2.0, 1.0, 2.0]),
     "constant": (lambda x: jnp.sum(x * np.array([1.0, _NAN, 2.0])), [1.0, 2.0, 3.0]),
-    "one of two paths": (lambda x: jnp.sum(x * np.array([1.0, _NAN, 2.0]) + 5.0 * x), [1.0, 2.0, 3.0]),
-    "other path stronger": (lambda x: jnp.sum(x * np.array([1.0, _NAN, 2.0]) - 5.0 * x), [1.0, 2.0, 3.0]),
+    "one of two paths": (
+        lambda x: jnp.sum(x * np.array([1.0, _NAN, 2.0]) + 5.0 * x),
+        [1.0, 2.0, 3.0],
+    ),
+    "other path stronger": (
+        lambda x: jnp.sum(x * np.array([1.0, _NAN, 2.0]) - 5.0 * x),
+        [1.0, 2.0, 3.0],
+    ),
     "matrix": (
         lambda x: jnp.sum(jnp.asarray([[1.0, _NAN, 2.0], [3.0, 4.0, -5.0]]) @ x[:, None]),
         [1.0, 2.0, 3.0],
     ),
     "matrix, both operands": (lambda x: jnp.sum(jnp.outer(x, x) @ x[:, None]), [1.0, _NAN, 2.0]),
     "cotangent into matrix": (
-        lambda x: jnp.sum((jnp.asarray([[1.0, 2.0], [3.0, 4.0]]) @ x[:2, None]) * np.array([[_NAN], [1.0]])),
+        lambda x: jnp.sum(
+            (jnp.asarray([[1.0, 2.0], [3.0, 4.0]]) @ x[:2, None]) * np.array([[_NAN], [1.0]])
+        ),
         [1.0, 2.0, 3.0],
     ),
-    "gathered": (lambda x: jnp.sum(x[np.array([0, 0, 2])] * np.array([1.0, _NAN, 1.0])), [1.0, 2.0, 3.0]),
+    "gathered": (
+        lambda x: jnp.sum(x[np.array([0, 0, 2])] * np.array([1.0, _NAN, 1.0])),
+        [1.0, 2.0, 3.0],
+    ),
     "scattered": (
         lambda x: jnp.sum(jnp.zeros(3).at[np.array([1, 1, 2])].add(x) * np.array([1.0, _NAN, 1.0])),
         [1.0, 2.0, 3.0],
     ),
     "reduced": (lambda x: jnp.sum(x**2) * jnp.sqrt(x[0]), [-1.0, 2.0, 3.0]),
     "cumulated": (lambda x: jnp.sum(jnp.cumsum(x) * np.array([1.0, _NAN, 1.0])), [1.0, 2.0, 3.0]),
-    "padded": (lambda x: jnp.sum(jnp.pad(x, 1) * np.array([1.0, 1.0, _NAN, 1.0, 1.0])), [1.0, 2.0, 3.0]),
+    "padded": (
+        lambda x: jnp.sum(jnp.pad(x, 1) * np.array([1.0, 1.0, _NAN, 1.0, 1.0])),
+        [1.0, 2.0, 3.0],
+    ),
     "prod": (lambda x: jnp.prod(x), [1.0, _NAN, 3.0]),
     "maximum": (lambda x: jnp.sum(jnp.maximum(x, 1.5) * x), [1.0, _NAN, 3.0]),
 }

@@ -25,9 +25,9 @@ _COLOURS = dict(zip(BRANCHES, sns.color_palette("colorblind", len(BRANCHES)), st
 _DODGE = 0.14
 
 _NOTE = (
-    "Bars: 95 % bootstrap intervals over sentences. Forced by the architecture: in the last layer "
-    "only [MASK] feeds\nthe output, so for every other token skip and query are exactly 0 there, "
-    "and what is found there is key against value."
+    "Bars: 95 % bootstrap intervals over sentences. The first panel has a scale of its own.\n"
+    "Forced by the architecture: in the last layer only [MASK] feeds the output, so for every "
+    "other token skip and query are exactly 0 there;\nwhat is found there is key against value."
 )
 
 
@@ -39,7 +39,9 @@ def plot_branches(summary: pd.DataFrame, label: str, title: str) -> Figure:
         label: What the means are of, and their unit.
         title: Title of the whole figure.
     """
-    figure, axes = plt.subplots(1, len(GROUPS), figsize=(12, 4.8), sharey=True)
+    figure, axes = plt.subplots(1, len(GROUPS), figsize=(12, 5))
+    # [MASK] outweighs all other tokens, so that they would not be seen on one scale with it.
+    axes[1].sharey(axes[2])
     for axis, group in zip(axes, GROUPS, strict=True):
         _panel(axis, summary.query("tokens == @group"), group)
     axes[0].set_ylabel(label)
@@ -50,7 +52,7 @@ def plot_branches(summary: pd.DataFrame, label: str, title: str) -> Figure:
     )  # fmt: skip
     figure.suptitle(title, y=0.99)
     figure.text(0.5, 0.01, _NOTE, ha="center", fontsize=8)
-    figure.tight_layout(rect=(0, 0.07, 1, 0.88))
+    figure.tight_layout(rect=(0, 0.09, 1, 0.92))
     return figure
 
 
@@ -70,7 +72,7 @@ def _panel(axis: Axes, rows: pd.DataFrame, group: str) -> None:
             label=branch,
         )
     count = "no such token" if rows.empty else f"n = {rows['n'].iloc[0]:,} tokens"
-    axis.set_title(f"{group} ({count})")
+    axis.set_title(f"{group}\n{count}")
     axis.set_xlabel("layer")
     axis.ticklabel_format(axis="y", scilimits=(-2, 4))
     axis.set_xticks(sorted(rows["layer"].unique()))

@@ -174,8 +174,7 @@ def _before(rng: random.Random, verbs: Sequence[str], number: int, clause: Node)
 
 # What comes before the subject and how many nouns it takes. Most often there is nothing.
 OPENINGS = (
-    (_nothing, 0),
-    (_nothing, 0),
+    *4 * [(_nothing, 0)],
     (_place, 1),
     (_time, 1),
     (_time, 2),

@@ -1,5 +1,6 @@
 """What every experiment's binary shares: flags for its folder and seed, and how it ends."""
 
+import logging
 import os
 import pathlib
 import platform
@@ -55,6 +56,9 @@ def main(experiment: str, run: Callable[[], None], argv: Sequence[str]) -> None:
     """Runs an experiment; what the user can mend becomes one line on stderr and exit status 1."""
     if len(argv) > 1:
         raise app.UsageError(f"not a flag: {' '.join(argv[1:])}")
+    # Missing accelerators and each vain attempt to reach the network: an error says what matters.
+    for library in ("jax", "huggingface_hub"):
+        logging.getLogger(library).setLevel(logging.ERROR)
     _keep_compiled_programs()
     try:
         run()

@@ -60,11 +60,11 @@ class Recipe:
     intermediate: int = 128
     max_length: int = 64
     initializer_range: float = 0.1
-    first_steps: int = 200
-    steps: int = 1000
+    first_steps: int = 400
+    steps: int = 1600
     first_sentences: int = 4000
     sentences: int = 16000
-    batch_size: int = 32
+    batch_size: int = 16
     learning_rate: float = 1e-3
     heldout: int = 1000
 

@@ -50,7 +50,7 @@ def test_the_same_numbers_make_the_same_bytes(folder):
 def test_panels_say_what_they_show():
     figure = figures.plot_branches(summary(), "weight (logits)", "title")
     assert [axis.get_title() for axis in figure.axes] == [
-        f"{group} (n = 7 tokens)" for group in GROUPS
+        f"{group}\nn = 7 tokens" for group in GROUPS
     ]
     assert figure.axes[0].get_ylabel() == "weight (logits)"
     assert {axis.get_xlabel() for axis in figure.axes} == {"layer"}
@@ -65,4 +65,4 @@ def test_an_interval_that_misses_its_mean_by_rounding_is_drawn():
 
 def test_a_group_without_tokens_has_an_empty_panel():
     figure = figures.plot_branches(summary(["all tokens"]), "weight (logits)", "title")
-    assert figure.axes[1].get_title() == "subject (no such token)"
+    assert figure.axes[1].get_title() == "subject\nno such token"
