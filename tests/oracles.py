@@ -133,7 +133,7 @@ class Graph:
             pending.append(iter(self.out_edges(edge.target)))
 
     def weights(self, node: int, consumer: str | None = None) -> np.ndarray:
-        """The weight of every path from `node`; with `consumer`, of those whose first edge is in it."""
+        """The weight of every path from `node`; with `consumer`, of those that it starts."""
         listed = []
         for path in self.paths(node):
             if consumer is not None and self._first_scope(path) != consumer:

@@ -1,8 +1,9 @@
-"""Sentences as a masked language model sees them: token ids, and where the roles stand among them."""
+"""Sentences as a masked language model sees them: token ids, and where the roles stand."""
 
 import collections
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from transformers import BatchEncoding, PreTrainedTokenizerBase
@@ -44,9 +45,9 @@ def encode(
 ) -> tuple[list[Example], dict[str, int]]:
     """Encodes the sentences that the analysis can use and counts the others.
 
-    Left out, as in the paper, are sentences whose verb forms, subject or attractors are several word
-    pieces; also those that are too long, in which a parser found no subject, or whose two verb forms
-    are one to the tokenizer. Penn Treebank escapes such as -LRB- are undone first.
+    Left out, as in the paper, are sentences whose verb forms, subject or attractors are several
+    word pieces; also those that are too long, in which a parser found no subject, or whose two verb
+    forms are one to the tokenizer. Penn Treebank escapes such as -LRB- are undone first.
 
     Args:
         sentences: what to encode.
@@ -60,7 +61,7 @@ def encode(
         return [], {}
     encoding = tokenizer([_words(s, tokenizer) for s in sentences], is_split_into_words=True)
     forms = sorted({form for s in sentences for form in (s.right, s.wrong)})
-    form_ids = tokenizer(
+    form_ids: Any = tokenizer(
         [[form] for form in forms], is_split_into_words=True, add_special_tokens=False
     )["input_ids"]
     pieces_of_form = dict(zip(forms, form_ids, strict=True))
@@ -91,12 +92,13 @@ def _example(
     tokenizer: PreTrainedTokenizerBase,
     max_length: int,
 ) -> Example:
-    ids = encoding["input_ids"][row]
+    every_id: Any = encoding["input_ids"]
+    ids = every_id[row]
     if len(ids) > max_length:
         raise _LeftOutError("too long")
     if sentence.subject is None and sentence.attractors is not None:
         raise _LeftOutError("no subject found")
-    unknown = tokenizer.unk_token_id
+    unknown: Any = tokenizer.unk_token_id
     right, wrong = (
         _only("verb form", pieces_of_form[form], unknown)
         for form in (sentence.right, sentence.wrong)
@@ -116,7 +118,7 @@ def _example(
     return Example(
         sentence=sentence,
         input_ids=np.array(ids, np.int32),
-        tokens=tuple(tokenizer.convert_ids_to_tokens(ids)),
+        tokens=tuple(encoding.tokens(row)),
         mask=position_of("masked verb", sentence.verb),
         right=right,
         wrong=wrong,
@@ -126,7 +128,7 @@ def _example(
 
 
 def _only(role: str, pieces: Sequence[int], unknown: int | None) -> int:
-    """Returns the only piece of a word; a word that is not one known piece leaves its sentence out."""
+    """Returns the only piece of a word; without one known piece its sentence is left out."""
     if len(pieces) > 1:
         raise _LeftOutError(f"{role} is several word pieces")
     if not pieces or pieces[0] == unknown:

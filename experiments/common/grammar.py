@@ -3,8 +3,8 @@
 A sentence is made as a dependency tree: a subject, other nouns of either number between it and its
 verb or before it, and one of several kinds of predicate. Only the subject tells the number of the
 verb: determiners, adjectives and relative clauses (past tense) do not vary with number, nouns after
-the verb have numbers of their own, and where 1 to 4 attractors take turns, counting the nouns before
-the verb is no better than guessing.
+the verb have numbers of their own, and where 1 to 4 attractors take turns, counting the nouns
+before the verb is no better than guessing.
 """
 
 import dataclasses

@@ -8,6 +8,7 @@ import os
 import pathlib
 import tempfile
 from collections.abc import Iterator
+from typing import Any
 
 from flax.traverse_util import flatten_dict
 from transformers import AutoTokenizer, FlaxBertForMaskedLM, PreTrainedTokenizerBase
@@ -16,7 +17,6 @@ from transformers.utils import logging
 from experiments.common import batching, encoding, grammar, lexicon, phrases, training
 from experiments.common.errors import ModelError
 from experiments.common.training import Recipe
-
 
 _REPORT = "training.json"
 
@@ -54,7 +54,8 @@ def load_masked_lm(name_or_path: str | os.PathLike[str]) -> MaskedLM:
     try:
         with _quiet():
             # Parameters apart from the model: only so does it tell which of them are missing.
-            bare, params = FlaxBertForMaskedLM.from_pretrained(name, _do_init=False)
+            loaded: Any = FlaxBertForMaskedLM.from_pretrained(name, _do_init=False)
+            bare, params = loaded
             tokenizer = AutoTokenizer.from_pretrained(name, use_fast=True)
     except (OSError, ValueError) as error:
         raise ModelError(

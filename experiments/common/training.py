@@ -1,8 +1,8 @@
 """Trains a small stock BERT masked LM on the grammar to predict the masked verb.
 
 It sees sentences without attractors first: there the number of any noun is that of the verb, so the
-model learns which nouns are plural. Then it sees all of them, where only the subject tells. Without the
-first part it has nothing to begin with, and stays at chance.
+model learns which nouns are plural. Then it sees all of them, where only the subject tells. Without
+the first part it has nothing to begin with, and stays at chance.
 """
 
 import dataclasses
@@ -203,5 +203,5 @@ def _mask_scores(
     mask: jax.Array,
 ) -> jax.Array:
     """Returns the logits at [MASK]: [batch, vocabulary]."""
-    logits = model(input_ids, attention_mask, params=params).logits
-    return logits[jnp.arange(len(mask)), mask]
+    outputs: Any = model(input_ids, attention_mask, params=params)
+    return outputs.logits[jnp.arange(len(mask)), mask]
