@@ -57,7 +57,7 @@ def generate(
         seed: of the random choices.
         num: how many sentences.
         attractors: the numbers of attractors (0 to 4) that take turns.
-        split: which half of all sentences to draw from; the models here are trained on "train".
+        split: which part of all sentences to draw from; the models here are trained on "train".
 
     Returns:
         The sentences, sources "grammar:1", "grammar:2", ...

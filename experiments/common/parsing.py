@@ -16,7 +16,10 @@ from tqdm import tqdm
 from experiments.common.errors import ModelError
 from experiments.common.sentences import Sentence, plain_word
 
-_SUBJECT = {"nsubj", "nsubj:pass", "nsubjpass", "csubj", "csubj:pass", "csubjpass"}
+_SUBJECT = {
+    *("nsubj", "nsubj:outer", "nsubj:pass", "nsubjpass"),
+    *("csubj", "csubj:outer", "csubj:pass", "csubjpass"),
+}
 _CARRIES_VERB = {"aux", "aux:pass", "auxpass", "cop"}  # the subject hangs on the verb's head
 _RELATIVE_CLAUSE = {"acl:relcl", "relcl"}
 _RELATIVE_PRONOUNS = {"that", "which", "who"}
@@ -103,9 +106,10 @@ def is_singular(right: str, wrong: str) -> bool:
 
 
 def _subject(verb: Token) -> Token | None:
-    """Returns the noun that a verb agrees with."""
+    """Returns the noun before a verb that it agrees with."""
     clause = verb.head if verb.dep_ in _CARRIES_VERB else verb
-    own = [t for t in (*clause.children, *verb.children) if t.dep_ in _SUBJECT]
+    dependents = (*clause.children, *verb.children)
+    own = [t for t in dependents if t.dep_ in _SUBJECT and t.i < verb.i]
     if own:
         return _antecedent(own[0], clause)
     if clause.dep_ == "conj" and clause.head is not clause:  # "the keys are old and open doors"
