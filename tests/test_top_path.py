@@ -16,23 +16,19 @@ Array = Any
 # The best path is the only one of its weight: it can be compared step by step.
 _UNIQUE = [
     "elementwise/max",
-    "elementwise/scalar_each_side",
     "elementwise/zero_literal",
     "elementwise/size_1_axes",
-    "routing/transpose_meets_itself",
     "routing/dynamic_update_slice",
     "routing/pad_interior_active_value",
     "routing/gather_elements",
     "routing/select_n_three_cases",
     "scatter/add_repeated",
     "reductions/cumsum_reverse",
-    "contractions/matmul_square",
     "contractions/three_factors",
     "contractions/same_operand",
     "calls/jit_nested",
     "calls/softmax",
     "models/attention_plus_skip",
-    "models/layer_norm",
     "models/mlp",
 ]
 _WITH_PATHS = [case for case in REPRESENTATIVE if case.name != "no_edge/argument_is_result"]
@@ -82,7 +78,7 @@ def test_is_the_best_path_step_by_step(name: str) -> None:
     np.testing.assert_allclose([s[2] for s in found], [s[2] for s in steps], rtol=1e-9, atol=1e-300)
 
 
-@pytest.mark.parametrize("case", _WITH_PATHS[::2], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", _WITH_PATHS[::3], ids=lambda c: c.name)
 def test_weight_is_the_product_and_the_maximum(case: Case) -> None:
     args = case.arguments()
     path = jax.jit(sg.top_path(case.f, case.argnums))(*args)
@@ -92,7 +88,7 @@ def test_weight_is_the_product_and_the_maximum(case: Case) -> None:
     np.testing.assert_allclose(_product(path), path.weight, rtol=case.rtol)
 
 
-@pytest.mark.parametrize("name", ["models/attention_plus_skip", "routing/select_n_three_cases"])
+@pytest.mark.parametrize("name", ["contractions/matmul_square", "routing/select_n_three_cases"])
 def test_vmap_finds_each_rows_path(name: str) -> None:
     case = BY_NAME[name]
     paths = jax.jit(jax.vmap(sg.top_path(case.f, case.argnums)))(*case.batch())
