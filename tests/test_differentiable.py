@@ -74,7 +74,7 @@ def _network(x: Array) -> Array:
 def test_second_order() -> None:
     """Forward over reverse, against finite differences of the gradient."""
     x = jnp.asarray([0.3, -0.8, 1.1])
-    f = lambda x: jnp.sum(sg.backprop(_network, sg.Entropy())(x).entropy)  # noqa: E731
+    f = lambda x: jnp.sum(sg.backprop(_network, sg.Entropy())(x).entropy)
     hessian, gradient = jax.jit(jax.hessian(f))(x), jax.jit(jax.grad(f))
     step = 1e-5
     rows = [gradient(x + step * e) - gradient(x - step * e) for e in np.eye(3)]
@@ -97,7 +97,7 @@ def test_gradient_in_power() -> None:
 def test_power_may_be_traced_and_mapped() -> None:
     x = jnp.asarray([0.3, -0.8, 1.1])
     powers = jnp.asarray([0.0, 0.5, 1.0, 2.0])
-    of_power = lambda power: sg.backprop(_network, sg.LogSumProduct(power))(x)  # noqa: E731
+    of_power = lambda power: sg.backprop(_network, sg.LogSumProduct(power))(x)
     got = jax.jit(jax.vmap(of_power))(powers)
     want = np.stack([sg.backprop(_network, sg.LogSumProduct(float(p)))(x) for p in powers])
     np.testing.assert_allclose(got, want, rtol=1e-12)
@@ -134,7 +134,7 @@ def test_zero_weights_make_no_nan(name: str) -> None:
     f, point = _ZEROS[name]
     x = jnp.asarray(point, jnp.float64)
     element = sg.backprop(f, sg.Product(*_SEMIRINGS.values()))
-    tangent = lambda x: jax.jvp(element, (x,), (jnp.ones_like(x),))[1]  # noqa: E731
+    tangent = lambda x: jax.jvp(element, (x,), (jnp.ones_like(x),))[1]
     everything = jax.jit(lambda x: (element(x), jax.jacrev(element)(x), tangent(x)))(x)
     for path, leaf in jax.tree_util.tree_flatten_with_path(everything)[0]:
         assert not np.any(np.isnan(leaf)), (path, leaf)
@@ -144,7 +144,7 @@ def test_zero_weights_make_no_nan(name: str) -> None:
 def test_zero_weights_make_no_nan_in_power(name: str) -> None:
     f, point = _ZEROS[name]
     x = jnp.asarray(point, jnp.float64)
-    of_power = lambda power: sg.backprop(f, sg.LogSumProduct(power))(x)  # noqa: E731
+    of_power = lambda power: sg.backprop(f, sg.LogSumProduct(power))(x)
     first = jax.jacrev(of_power)
     everything = jax.jit(lambda power: (of_power(power), first(power), jax.jacfwd(first)(power)))
     for power in (0.0, 1.0, 2.5):
@@ -157,7 +157,7 @@ def test_zero_weights_leave_the_other_derivatives_right() -> None:
     weights = jnp.asarray([0.7, 0.0, -1.2])
 
     def entropy(x: Array, w: Array) -> Array:
-        f = lambda x: jnp.sum(jnp.dot(w, jnp.exp(x)) * x[:1])  # noqa: E731
+        f = lambda x: jnp.sum(jnp.dot(w, jnp.exp(x)) * x[:1])
         return jnp.sum(sg.backprop(f, sg.Entropy())(x).entropy)
 
     x = jnp.asarray([0.2, -0.4, 0.9])
@@ -172,7 +172,7 @@ def test_training_on_the_entropy_of_the_paths() -> None:
     x = jnp.asarray([0.3, -0.8, 1.1])
 
     def loss(w: Array) -> Array:
-        f = lambda x: jnp.sum(jnp.tanh(w @ jnp.tanh(w @ x)))  # noqa: E731
+        f = lambda x: jnp.sum(jnp.tanh(w @ jnp.tanh(w @ x)))
         return jnp.mean(sg.backprop(f, sg.Entropy())(x).entropy)
 
     step = jax.jit(lambda w: w - 0.5 * jax.grad(loss)(w))

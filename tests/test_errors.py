@@ -75,7 +75,7 @@ def test_output(f: Callable[..., Any], parts: list[str]) -> None:
     ids=["integers", "booleans", "python integer", "in a dict", "complex", "string"],
 )
 def test_argument(argument: Any, parts: list[str]) -> None:
-    f = lambda x: jnp.sum(jnp.asarray(jax.tree.leaves(x)[0]).real) * 1.0  # noqa: E731
+    f = lambda x: jnp.sum(jnp.asarray(jax.tree.leaves(x)[0]).real) * 1.0
     error = TypeError
     if not np.iscomplexobj(argument):  # jax.grad takes those; paths have real weights
         assert _type_of_jax_grad(f, argument) is error
@@ -84,43 +84,43 @@ def test_argument(argument: Any, parts: list[str]) -> None:
 
 
 def test_the_argument_is_named() -> None:
-    f = lambda x, y: jnp.sum(x) * 1.0  # noqa: E731
-    call = lambda: sg.backprop(f, sg.Entropy(), argnums=1)(X, {"ids": np.arange(3)})  # noqa: E731
+    f = lambda x, y: jnp.sum(x) * 1.0
+    call = lambda: sg.backprop(f, sg.Entropy(), argnums=1)(X, {"ids": np.arange(3)})
     _raises(TypeError, ["1", "ids"], call)
 
 
 @pytest.mark.parametrize("argnums", [2, -3, (0, 5)])
 def test_argnums_out_of_range(argnums: Any) -> None:
-    f = lambda x, y: jnp.sum(x * y)  # noqa: E731
+    f = lambda x, y: jnp.sum(x * y)
     error = _type_of_jax_grad(f, X, X, argnums=argnums)
-    call = lambda: sg.backprop(f, sg.Entropy(), argnums)(X, X)  # noqa: E731
+    call = lambda: sg.backprop(f, sg.Entropy(), argnums)(X, X)
     _raises(error, ["argnums", re.escape(str(argnums)), "2"], call)
 
 
 @pytest.mark.parametrize("argnums", ["x", 1.0, None, (0, "y")])
 def test_argnums_not_integers(argnums: Any) -> None:
-    f = lambda x, y: jnp.sum(x * y)  # noqa: E731
+    f = lambda x, y: jnp.sum(x * y)
     error = _type_of_jax_grad(f, X, X, argnums=argnums)
     _raises(error, ["argnums"], lambda: sg.backprop(f, sg.Entropy(), argnums)(X, X))
 
 
 def test_argnums_of_a_keyword_argument() -> None:
-    f = lambda x, y: jnp.sum(x * y)  # noqa: E731
+    f = lambda x, y: jnp.sum(x * y)
     with pytest.raises(Exception) as caught:
         jax.grad(f, 1)(X, y=X)
-    call = lambda: sg.backprop(f, sg.Entropy(), 1)(X, y=X)  # noqa: E731
+    call = lambda: sg.backprop(f, sg.Entropy(), 1)(X, y=X)
     _raises(caught.type, ["argnums", "(?i)keyword"], call)
 
 
 def test_auxiliary_data_that_is_not_there() -> None:
-    f = lambda x: jnp.sum(x)  # noqa: E731
+    f = lambda x: jnp.sum(x)
     error = _type_of_jax_grad(f, X, has_aux=True)
     _raises(error, ["has_aux"], lambda: sg.backprop(f, sg.Entropy(), has_aux=True)(X))
 
 
 @pytest.mark.parametrize("semiring", [sg.Entropy, "entropy", None, jnp.add])
 def test_semiring_that_is_none(semiring: Any) -> None:
-    call = lambda: sg.backprop(lambda x: jnp.sum(x), semiring)(X)  # noqa: E731
+    call = lambda: sg.backprop(lambda x: jnp.sum(x), semiring)(X)
     _raises(TypeError, ["(?i)semiring"], call)
 
 
@@ -259,7 +259,7 @@ def test_unknown_primitive() -> None:
     _raises(_type_of_jax_grad(f, X), parts, lambda: sg.backprop(f, sg.Entropy())(X))
     _raises(NotImplementedError, parts, lambda: sg.backprop(f, sg.SumProduct())(X))
     # off the path it is simply run
-    g = lambda x: jnp.sum(x * double.bind(lax.stop_gradient(x)))  # noqa: E731
+    g = lambda x: jnp.sum(x * double.bind(lax.stop_gradient(x)))
     np.testing.assert_allclose(sg.backprop(g, sg.SumProduct())(X), 2.0 * X)
 
 
@@ -293,19 +293,19 @@ def _named(x: Array) -> Array:
 
 @pytest.mark.parametrize("make", [sg.intermediates, sg.branches])
 def test_pattern_that_matches_nothing(make: Callable[..., Any]) -> None:
-    call = lambda: make(_named, sg.Entropy(), at="encoder/layer_7")(X)  # noqa: E731
+    call = lambda: make(_named, sg.Entropy(), at="encoder/layer_7")(X)
     _raises(ValueError, ["encoder/layer_7", "encoder/layer_0", "encoder/layer_1", "nodes"], call)
 
 
 def test_one_of_several_patterns_matches_nothing() -> None:
     at = ["encoder/*", "decoder/*"]
-    call = lambda: sg.intermediates(_named, sg.Entropy(), at=at)(X)  # noqa: E731
+    call = lambda: sg.intermediates(_named, sg.Entropy(), at=at)(X)
     _raises(ValueError, [r"decoder/\*"], call)
 
 
 def test_pattern_where_nothing_is_named() -> None:
-    f = lambda x: jnp.sum(x)  # noqa: E731
-    call = lambda: sg.intermediates(f, sg.Entropy(), at="layer")(X)  # noqa: E731
+    f = lambda x: jnp.sum(x)
+    call = lambda: sg.intermediates(f, sg.Entropy(), at="layer")(X)
     _raises(ValueError, ["layer", "named_scope"], call)
 
 

@@ -86,7 +86,7 @@ def test_value_and_auxiliary_data() -> None:
 
 
 def test_value_without_auxiliary_data() -> None:
-    f = lambda x: jnp.sum(jnp.sin(x))  # noqa: E731
+    f = lambda x: jnp.sum(jnp.sin(x))
     x = jnp.arange(3.0)
     got = sg.value_and_backprop(f, sg.SumProduct())(x)
     assert_trees_close(got, jax.value_and_grad(f)(x))
@@ -94,7 +94,7 @@ def test_value_without_auxiliary_data() -> None:
 
 @pytest.mark.parametrize("argnums", [0, 1, -1, (0,), (1, 0), [0, 1], (-1,)])
 def test_argnums(argnums: int | tuple[int, ...] | list[int]) -> None:
-    f = lambda x, y: jnp.sum(x * jnp.sin(y))  # noqa: E731
+    f = lambda x, y: jnp.sum(x * jnp.sin(y))
     args = jnp.arange(3.0), jnp.arange(1.0, 4.0)
     got = sg.backprop(f, sg.SumProduct(), argnums)(*args)
     assert_trees_close(got, jax.grad(f, argnums)(*args))
@@ -110,19 +110,19 @@ def test_elements_take_the_place_of_arrays() -> None:
 
 
 def test_python_and_numpy_scalars_are_arguments() -> None:
-    f = lambda x, y: x * y  # noqa: E731
+    f = lambda x, y: x * y
     got = sg.backprop(f, sg.SumProduct(), (0, 1))(2.0, np.float64(3.0))
     assert_trees_close(got, (3.0, 2.0))
 
 
 def test_other_arguments_need_not_be_arrays() -> None:
-    f = lambda x, mode, n: jnp.sum(x**n) if mode == "power" else x  # noqa: E731
+    f = lambda x, mode, n: jnp.sum(x**n) if mode == "power" else x
     got = sg.backprop(f, sg.SumProduct())(jnp.arange(3.0), "power", 2)
     assert_trees_close(got, 2 * np.arange(3.0))
 
 
 def test_random_key_is_passed_on() -> None:
-    f = lambda x, key: jnp.sum(x * jax.random.normal(key, x.shape))  # noqa: E731
+    f = lambda x, key: jnp.sum(x * jax.random.normal(key, x.shape))
     x, key = jnp.ones(3), jax.random.key(0)
     got = jax.jit(sg.backprop(f, sg.SumProduct()))(x, key)
     assert_trees_close(got, jax.grad(f)(x, key))
@@ -137,7 +137,7 @@ def test_is_pure() -> None:
 
 def test_under_grad_of_its_own() -> None:
     """The derivative of the derivative, reverse over reverse and forward over reverse."""
-    f = lambda x: jnp.sum(jnp.sin(x) * x)  # noqa: E731
+    f = lambda x: jnp.sum(jnp.sin(x) * x)
     x = jnp.arange(1.0, 4.0)
     backprop = sg.backprop(f, sg.SumProduct())
     want = jax.hessian(f)(x)
@@ -146,7 +146,7 @@ def test_under_grad_of_its_own() -> None:
 
 
 def test_inside_checkpoint_and_scan() -> None:
-    f = lambda x: jnp.sum(jnp.tanh(x) * x)  # noqa: E731
+    f = lambda x: jnp.sum(jnp.tanh(x) * x)
     x = jnp.arange(3.0)
     backprop = sg.backprop(f, sg.SumProduct())
     want = jax.grad(f)(x)
@@ -156,7 +156,7 @@ def test_inside_checkpoint_and_scan() -> None:
 
 @pytest.mark.parametrize("dtype", [jnp.float32, jnp.float16, jnp.bfloat16], ids=str)
 def test_narrow_types(dtype: jnp.dtype) -> None:
-    f = lambda x: jnp.sum(x * jnp.asarray([1.0, -2.0, 0.5], x.dtype) * x)  # noqa: E731
+    f = lambda x: jnp.sum(x * jnp.asarray([1.0, -2.0, 0.5], x.dtype) * x)
     x = jnp.asarray([1.0, 2.0, -3.0], dtype)
     got = sg.backprop(f, sg.SumProduct())(x)
     want = jax.grad(f)(x)

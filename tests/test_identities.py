@@ -77,7 +77,7 @@ def _log_sum(graph: RandomGraph, power: Any = 1.0) -> Array:
 
 def _power_derivative(graph: RandomGraph, order: int) -> Array:
     """The derivative of L(a) in a, at 1."""
-    f = lambda power: _log_sum(graph, power)  # noqa: E731
+    f = lambda power: _log_sum(graph, power)
     for _ in range(order):
         f = _derivative(f)
     return f(jnp.float64(1.0))
@@ -255,7 +255,7 @@ def test_posterior_is_the_derivative_in_log_weights(first: Any, second: Any, las
     first, second, last = (np.asarray(w, np.float64) for w in (first, second, last))
 
     def log_mass(w1: Array, w2: Array, w3: Array) -> Array:
-        f = lambda x: jnp.dot(w3, w2 @ (w1 @ x))  # noqa: E731
+        f = lambda x: jnp.dot(w3, w2 @ (w1 @ x))
         return sg.backprop(f, sg.LogSumProduct())(jnp.ones(3))
 
     jacobians = jax.jacrev(log_mass, (0, 1, 2))(first, second, last)

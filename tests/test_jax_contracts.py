@@ -100,7 +100,7 @@ def test_params(name: str) -> None:
 def test_dot_general_params_and_result_order() -> None:
     """Contracting before batch dimensions; the result is batch, left free, right free."""
     x, y = np.ones((2, 3, 5)), np.ones((5, 2, 7))
-    f = lambda x, y: lax.dot_general(x, y, (((2,), (0,)), ((0,), (1,))))  # noqa: E731
+    f = lambda x, y: lax.dot_general(x, y, (((2,), (0,)), ((0,), (1,))))
     eqn = _eqn("dot_general", f, x, y)
     assert eqn.params["dimension_numbers"] == (((2,), (0,)), ((0,), (1,)))
     assert _shapes(eqn) == [(2, 3, 5), (5, 2, 7)]
@@ -123,7 +123,7 @@ def test_operand_order_of_indexed_primitives() -> None:
     index = np.int32(1)
     eqn = _eqn("dynamic_slice", lambda x, i: lax.dynamic_slice(x, (i, i), (1, 2)), A23, index)
     assert _shapes(eqn) == [(2, 3), (), ()]
-    update = lambda x, u, i: lax.dynamic_update_slice(x, u, (i, i))  # noqa: E731
+    update = lambda x, u, i: lax.dynamic_update_slice(x, u, (i, i))
     eqn = _eqn("dynamic_update_slice", update, A23, A23[:1, :2], index)
     assert _shapes(eqn) == [(2, 3), (1, 2), (), ()]
     eqn = _eqn("pad", lambda x, p: lax.pad(x, p, ((1, 1, 0),)), V3, np.float64(0))
@@ -135,7 +135,7 @@ def test_operand_order_of_indexed_primitives() -> None:
 def test_gather() -> None:
     """Operand, then indices whose last axis is the index vector; the fill value in params."""
     rows = np.array([1, 9], np.int32)
-    f = lambda x, i: jnp.asarray(x).at[i].get(mode="fill", fill_value=7.0)  # noqa: E731
+    f = lambda x, i: jnp.asarray(x).at[i].get(mode="fill", fill_value=7.0)
     eqn = _eqn("gather", f, A23, rows)
     assert _shapes(eqn) == [(2, 3), (2, 1)]
     assert eqn.params["slice_sizes"] == (1, 3)
@@ -259,9 +259,9 @@ def test_jvp_of_bind_takes_one_operand_at_a_time(primitive: str, operands: tuple
     bind = getattr(jex, primitive).bind
     if primitive == "dot_general_p":
         params = _eqn("dot_general", jnp.dot, V3, V3).params
-        bind = lambda *xs: jex.dot_general_p.bind(*xs, **params)  # noqa: E731
+        bind = lambda *xs: jex.dot_general_p.bind(*xs, **params)
     slot = len(operands) - 1
-    of_one = lambda x: bind(*operands[:slot], x)  # noqa: E731
+    of_one = lambda x: bind(*operands[:slot], x)
     x = jnp.asarray(operands[slot])
     _, tangent = jax.jvp(of_one, (x,), (jnp.ones_like(x),))
     assert np.all(np.isfinite(tangent))

@@ -113,7 +113,7 @@ def test_branches_under_jit_and_vmap() -> None:
 
 def test_intermediates_are_differentiable() -> None:
     f = sg.intermediates(scoped, sg.Entropy(), at="embed")
-    total = lambda x: jnp.sum(f(x)["embed"].entropy)  # noqa: E731
+    total = lambda x: jnp.sum(f(x)["embed"].entropy)
     step = 1e-5
     shifted = [total(X + step * np.eye(3)[i]) - total(X - step * np.eye(3)[i]) for i in range(3)]
     np.testing.assert_allclose(jax.grad(total)(X), np.array(shifted) / (2 * step), rtol=1e-6)
@@ -204,7 +204,7 @@ def test_integer_arguments_are_allowed() -> None:
 
 
 def test_keywords_are_passed_on() -> None:
-    f = lambda x, scale: scale * scoped(x)  # noqa: E731
+    f = lambda x, scale: scale * scoped(x)
     got = sg.intermediates(f, sg.SumProduct(), at="embed")(X, scale=2.0)
     want = sg.intermediates(scoped, sg.SumProduct(), at="embed")(X)
     np.testing.assert_allclose(got["embed"], 2 * want["embed"])
@@ -275,7 +275,7 @@ def test_bert_intermediates_are_the_gradients_of_zero_perturbations() -> None:
         f"{bert.MODULE}/cls/predictions/transform",
     ]
     deltas = {name: jnp.zeros(shapes[name]) for name in names}
-    f = lambda deltas: bert.perturbed(bert.model(), params, bert.IDS, deltas)  # noqa: E731
+    f = lambda deltas: bert.perturbed(bert.model(), params, bert.IDS, deltas)
     want = jax.jit(jax.grad(f))(deltas)
     got = jax.jit(sg.intermediates(_difference, sg.SumProduct(), at=names))(params, bert.IDS)
     assert sorted(got) == sorted(names)
@@ -287,7 +287,7 @@ def test_bert_branches_are_the_gradients_in_each_consumers_input() -> None:
     params = bert.model().params
     dense = [name for layer in _LAYERS for name in _four(layer)[:3]]
     deltas = {name: jnp.zeros((1, 3, 4)) for name in dense}
-    f = lambda deltas: bert.perturbed(bert.model(), params, bert.IDS, deltas, "input")  # noqa: E731
+    f = lambda deltas: bert.perturbed(bert.model(), params, bert.IDS, deltas, "input")
     want = jax.jit(jax.grad(f))(deltas)
     for layer, entering in _INPUTS.items():
         for name in _four(layer)[:3]:

@@ -26,7 +26,7 @@ def _primitive(name: str) -> Primitive:
 
 def test_a_rule_from_outside() -> None:
     double = _primitive("semigrad_test_registered")
-    f = lambda x: jnp.sum(double.bind(x) * x)  # noqa: E731
+    f = lambda x: jnp.sum(double.bind(x) * x)
     x = jnp.asarray([1.0, -2.0, 3.0])
     with pytest.raises(NotImplementedError, match="semigrad_test_registered"):
         sg.backprop(f, sg.MaxProduct())(x)

@@ -230,7 +230,7 @@ def test_a_broken_law_is_named(broken: type[sg.Semiring], law: str) -> None:
 def test_elements_are_what_the_contract_says() -> None:
     """Leaf names, and "no path", per DESIGN section 2."""
     shape = (2, 3)
-    full = lambda value: np.full(shape, value)  # noqa: E731
+    full = lambda value: np.full(shape, value)
     zeros = {
         "sum": full(0.0),
         "max": sg.Extremes(max=full(-np.inf), min=full(np.inf)),

@@ -137,7 +137,7 @@ def test_first_argument_wins_a_tie() -> None:
 
 def test_lowest_index_wins_a_tie_on_the_way() -> None:
     """From the one start three nodes are equally good; the path goes through the first."""
-    f = lambda x: jnp.sum(jnp.broadcast_to(x[None], (3,)) * 2.0)  # noqa: E731
+    f = lambda x: jnp.sum(jnp.broadcast_to(x[None], (3,)) * 2.0)
     path = sg.top_path(f)(jnp.float64(1.0))
     assert [int(path.index[i]) for i in np.flatnonzero(path.visited)][:-1] == [0] * (
         int(np.sum(path.visited)) - 1
@@ -145,7 +145,7 @@ def test_lowest_index_wins_a_tie_on_the_way() -> None:
 
 
 def test_every_path_negative() -> None:
-    f = lambda x: -jnp.sum(jnp.exp(x) * np.array([2.0, 1.0, 3.0]))  # noqa: E731
+    f = lambda x: -jnp.sum(jnp.exp(x) * np.array([2.0, 1.0, 3.0]))
     path = sg.top_path(f)(jnp.zeros(3))
     np.testing.assert_allclose(path.weight, -1.0)
     assert int(path.start_index) == 1
@@ -153,14 +153,14 @@ def test_every_path_negative() -> None:
 
 
 def test_two_negatives_make_a_top_path() -> None:
-    f = lambda x: jnp.sum(x * np.array([-2.0, 1.0])) * -3.0  # noqa: E731
+    f = lambda x: jnp.sum(x * np.array([-2.0, 1.0])) * -3.0
     path = sg.top_path(f)(jnp.ones(2))
     np.testing.assert_allclose(path.weight, 6.0)
     assert int(path.start_index) == 0
 
 
 def test_a_path_of_weight_zero_beats_a_negative_one() -> None:
-    f = lambda x: jnp.sum(jnp.maximum(x, 0.0) - 2.0 * x)  # noqa: E731
+    f = lambda x: jnp.sum(jnp.maximum(x, 0.0) - 2.0 * x)
     path = sg.top_path(f)(jnp.asarray([-1.0]))
     assert float(path.weight) == 0.0
     weights = [float(path.edge_weight[i]) for i in np.flatnonzero(path.visited)]
@@ -171,7 +171,7 @@ def test_a_path_of_weight_zero_beats_a_negative_one() -> None:
 def test_zero_edge_to_a_negative_rest_and_no_edge_are_told_apart() -> None:
     """The zero edge leads to nodes behind which every path is negative; where there is no edge
     there is nothing to go to."""
-    f = lambda x: -jnp.sum(jnp.exp(x @ jnp.asarray([[0.0, 1.0], [1.0, 0.0]])))  # noqa: E731
+    f = lambda x: -jnp.sum(jnp.exp(x @ jnp.asarray([[0.0, 1.0], [1.0, 0.0]])))
     path = sg.top_path(f)(jnp.zeros(2))
     assert float(path.weight) == 0.0
     visited = [path.steps[i].primitive for i in np.flatnonzero(path.visited)]
@@ -227,7 +227,7 @@ def test_prints_every_step() -> None:
 
 
 def test_prints_something_for_a_batch_and_under_jit() -> None:
-    f = lambda x: jnp.sum(jnp.sin(x))  # noqa: E731
+    f = lambda x: jnp.sum(jnp.sin(x))
     assert "path[i]" in str(jax.vmap(sg.top_path(f))(jnp.ones((2, 3))))
     printed = []
     jax.jit(lambda x: printed.append(str(sg.top_path(f)(x))))(jnp.ones(3))
