@@ -31,8 +31,7 @@ def precision(request: pytest.FixtureRequest) -> Iterator[None]:
     save; those of float32 tests as users' programs are.
     """
     wide = request.node.get_closest_marker("float32") is None
-    before = jax.config.jax_disable_most_optimizations
     jax.config.update("jax_disable_most_optimizations", wide)
     with jax.enable_x64(wide):
         yield
-    jax.config.update("jax_disable_most_optimizations", before)
+    jax.config.update("jax_disable_most_optimizations", False)
