@@ -17,7 +17,7 @@ from semigrad import _compat
 INLINED = {
     "jit": "jaxpr",
     "remat2": "jaxpr",
-    "eval_jaxpr": "jaxpr",
+    "eval_jaxpr": "call_jaxpr",
     "closed_call": "call_jaxpr",
     "call": "call_jaxpr",
 }

@@ -49,7 +49,8 @@ def test_golden_list_of_primitives() -> None:
     dropped = primitives_of(jax.make_jaxpr(_dropped)(params, bert.IDS, key))
     assert dropped <= {*FORWARD, *DROPOUT, "random_wrap", "random_unwrap"}
     assert dropped >= DROPOUT
-    assert not (found | dropped) - set(sg.coverage().handled)
+    numbering = {"iota"}  # reads no operand: nothing to differentiate in
+    assert not (found | dropped) - numbering - set(sg.coverage().handled)
 
 
 @pytest.mark.float32

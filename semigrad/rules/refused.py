@@ -96,6 +96,7 @@ refuse(
 
 refuse(
     [
+        "global_array_to_host_local_array", "host_local_array_to_global_array",
         "all_gather", "all_gather_invariant", "all_gather_reduced", "all_to_all",
         "pbroadcast", "pbroadcast_dynamic", "ppermute", "preduced", "psum",
         "psum_invariant", "ragged_all_to_all", "reduce_scatter", "reduced_vary_cast",
