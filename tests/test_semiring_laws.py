@@ -19,9 +19,8 @@ LAWFUL = {
 
 
 @pytest.mark.parametrize("name", LAWFUL)
-@pytest.mark.parametrize("dtype", [jnp.float32, jnp.float64], ids=["float32", "float64"])
-def test_laws_hold(name: str, dtype: Any) -> None:
-    sg.check_laws(LAWFUL[name], jax.random.key(0), dtype=dtype)
+def test_laws_hold(name: str) -> None:
+    sg.check_laws(LAWFUL[name], jax.random.key(0), dtype=jnp.float64)
 
 
 @pytest.mark.float32
