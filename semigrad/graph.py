@@ -59,7 +59,7 @@ class Equation:
 
     Attributes:
       name: the primitive's name, by which its rule is found.
-      evaluate: computes the list of results from the operands.
+      evaluate: computes the list of results from the operands; keywords replace parameters.
       params: the primitive's parameters.
       invars: operands.
       outvars: results.
@@ -168,9 +168,9 @@ def _equation(
 ) -> Equation:
     primitive, params = eqn.primitive, eqn.params
 
-    def evaluate(*operands: Any) -> Sequence[Any]:
+    def evaluate(*operands: Any, **changed: Any) -> Sequence[Any]:
         with _compat.in_scope(sources[0]):
-            results = _compat.bind(primitive, operands, params)
+            results = _compat.bind(primitive, operands, params | changed)
         return results if primitive.multiple_results else [results]
 
     return Equation(primitive.name, evaluate, params, invars, outvars, scope, sources)

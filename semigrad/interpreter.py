@@ -137,8 +137,8 @@ def make_site(eqn: Equation, semiring: Semiring, active: Iterable[Variable]) -> 
     """Describes an equation to its rule."""
     multiple_results = registry.lookup(eqn.name).multiple_results
 
-    def bind(*operands: Any) -> Any:
-        results = eqn.evaluate(*operands)
+    def bind(*operands: Any, **changed: Any) -> Any:
+        results = eqn.evaluate(*operands, **changed)
         return results if multiple_results else results[0]
 
     return registry.Site(

@@ -27,7 +27,8 @@ class Site:
 
     Attributes:
       semiring: the algebra.
-      bind: evaluates the primitive on operand values, as `Primitive.bind` does.
+      bind: evaluates the primitive on operand values, as `Primitive.bind` does; keywords replace
+        parameters of the equation.
       active: for each operand, whether a cotangent is wanted.
       in_avals: shapes and dtypes of the operands.
       out_avals: shapes and dtypes of the results.

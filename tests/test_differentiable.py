@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases import BY_NAME, Case, weigh
+from cases import BY_NAME, Case
+from cases.case import weigh
 from jax.test_util import check_grads
 
 import semigrad as sg

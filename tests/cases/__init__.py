@@ -1,0 +1,78 @@
+"""The table of cases: for every primitive of a family, functions with few enough paths to list.
+
+Dimensions are 2, 3, 5 and 7, plus 0, 1 and scalars. Kinks and ties appear only where a case's name
+says so. `rtol` is the tolerance in float64, `rtol32` in float32.
+"""
+
+from collections.abc import Sequence
+
+from cases.calls import CALLS
+from cases.case import Case
+from cases.contractions import CONTRACTIONS
+from cases.elementwise import ELEMENTWISE
+from cases.models import MODELS
+from cases.no_edge import NO_EDGE
+from cases.reductions import REDUCTIONS
+from cases.routing import ROUTING
+from cases.scatter import SCATTER
+
+CASES: Sequence[Case] = [
+    *ELEMENTWISE,
+    *NO_EDGE,
+    *ROUTING,
+    *SCATTER,
+    *REDUCTIONS,
+    *CONTRACTIONS,
+    *CALLS,
+    *MODELS,
+]
+BY_NAME = {case.name: case for case in CASES}
+assert len(BY_NAME) == len(CASES), "two cases of one name"
+
+_REPRESENTATIVE = (
+    "elementwise/tanh",
+    "elementwise/sub",
+    "elementwise/max",
+    "elementwise/clamp_array_bounds",
+    "elementwise/same_mul",
+    "elementwise/tie_max_min",
+    "elementwise/zero_literal",
+    "elementwise/zero_weights",
+    "elementwise/all_negative",
+    "elementwise/scalar_each_side",
+    "elementwise/size_1_axes",
+    "elementwise/size_0",
+    "no_edge/stop_gradient",
+    "no_edge/dropout",
+    "no_edge/unused_argument",
+    "no_edge/argument_is_result",
+    "routing/transpose_meets_itself",
+    "routing/expand",
+    "routing/slice_strided",
+    "routing/dynamic_update_slice",
+    "routing/pad_interior_active_value",
+    "routing/concatenate_same_and_empty",
+    "routing/gather_elements",
+    "routing/gather_fill",
+    "routing/select_n_three_cases",
+    "routing/where_on_float",
+    "scatter/set_repeated",
+    "scatter/add_repeated",
+    "reductions/sum_several_axes",
+    "reductions/max_ties",
+    "reductions/prod_zeros",
+    "reductions/cumsum_reverse",
+    "contractions/matmul",
+    "contractions/batch_last",
+    "contractions/same_operand",
+    "contractions/empty_contraction",
+    "contractions/zeros",
+    "calls/jit_nested",
+    "calls/custom_jvp_not_elementwise",
+    "calls/custom_vjp_two_operands",
+    "calls/relu_dead_and_kink",
+    "calls/softmax",
+    "models/squarings",
+    "models/attention_plus_skip",
+)
+REPRESENTATIVE: Sequence[Case] = [BY_NAME[name] for name in _REPRESENTATIVE]
