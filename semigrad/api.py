@@ -113,7 +113,8 @@ def intermediates(f: Function, semiring: Semiring, at: str | Sequence[str]) -> F
 
     Returns:
       A function of f's arguments that returns {name: element}, in the order of evaluation (under
-      `jit` sorted, as JAX's dicts are); an element's shape is the value's.
+      `jit` sorted, as JAX's dicts are); an element's shape is the value's, in a loop with a
+      leading axis for the steps. In a branch that is not taken there is no path.
 
     Raises:
       ValueError: a pattern matches no value; near names are listed.
@@ -123,10 +124,12 @@ def intermediates(f: Function, semiring: Semiring, at: str | Sequence[str]) -> F
 
     @functools.wraps(f)
     def intermediates_f(*args: Any, **kwargs: Any) -> dict[str, Element]:
-        traced = _trace_closed(f, args, kwargs)
-        chosen = names.select(traced, at)
-        elements = _derivatives(traced, semiring, chosen.values())
-        return {name: elements[v] for name, v in chosen.items()}
+        found = _at_named_values(f, args, kwargs, semiring, at, by_consumer=False)
+        return {
+            name: semiring.zero(probe.aval.shape, probe.aval.dtype) if element is None else element
+            for name, parts in found.items()
+            for probe, element in parts.values()
+        }
 
     return intermediates_f
 
@@ -154,13 +157,10 @@ def branches(f: Function, semiring: Semiring, at: str | Sequence[str]) -> Functi
 
     @functools.wraps(f)
     def branches_f(*args: Any, **kwargs: Any) -> dict[str, dict[str, Element]]:
-        traced = _trace_closed(f, args, kwargs)
-        split, copies = names.split_by_consumer(traced, names.select(traced, at))
-        program = interpreter.plan(split, [v for parts in copies.values() for v in parts.values()])
-        found = interpreter.sweep(program, interpreter.evaluate(program, ()), semiring)
+        found = _at_named_values(f, args, kwargs, semiring, at, by_consumer=True)
         return {
-            name: {scope: found[v] for scope, v in parts.items() if v in found}
-            for name, parts in copies.items()
+            name: {scope: element for scope, (_, element) in parts.items() if element is not None}
+            for name, parts in found.items()
         }
 
     return branches_f
@@ -224,20 +224,24 @@ def trace_arguments(
     )
 
 
-def _trace_closed(f: Function, args: tuple[Any, ...], kwargs: dict[str, Any]) -> graph.Graph:
-    """Traces `f` at its arguments, with none to differentiate in."""
+def _at_named_values(
+    f: Function,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    semiring: Semiring,
+    at: str | Sequence[str],
+    by_consumer: bool,
+) -> dict[str, dict[str, tuple[graph.Variable, Element | None]]]:
+    """Returns {name: {consumer scope: (its probe, the derivative there)}}, None for no path."""
     traced, out_shape = graph.trace(lambda: f(*args, **kwargs))
     _check_output(out_shape, has_aux=False)
-    return traced
-
-
-def _derivatives(traced: graph.Graph, semiring: Semiring, variables: Any) -> dict[Any, Element]:
-    """Returns the derivative at each variable, "no path" included."""
-    variables = list(dict.fromkeys(variables))
-    program = interpreter.plan(traced, variables)
-    found = interpreter.sweep(program, interpreter.evaluate(program, ()), semiring)
+    probed, probes = names.lead_in_probes(traced, names.select(traced, at), by_consumer)
+    program = interpreter.plan(probed, probed.inputs)
+    zeros = [jnp.zeros(v.aval.shape, v.aval.dtype) for v in probed.inputs]
+    found = interpreter.sweep(program, interpreter.evaluate(program, zeros), semiring)
     return {
-        v: found[v] if v in found else semiring.zero(v.aval.shape, v.aval.dtype) for v in variables
+        name: {scope: (probe, found.get(probe)) for scope, probe in parts.items()}
+        for name, parts in probes.items()
     }
 
 

@@ -15,10 +15,10 @@ import jax.numpy as jnp
 
 from semigrad import registry
 from semigrad.graph import Atom, Constant, Equation, Graph, Variable, ancestors, descendants
-from semigrad.rules import custom
 from semigrad.semirings.base import Element, Semiring
 
-Values = dict[Variable, Any]
+# The value of each variable, and the residuals of each equation that has bodies.
+Values = dict[Variable | Equation, Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Program:
     sources: tuple[Variable, ...]
     active: frozenset[Variable]
 
-    @property
-    def output(self) -> Atom:
-        return self.graph.outputs[0]
+    def bodies_of(self, eqn: Equation) -> "tuple[Program, ...]":
+        """Returns the programs of an equation's branches or of its loop's step."""
+        return tuple(Program(b.graph, b.graph.inputs, self.active) for b in eqn.bodies)
 
 
 def plan(graph: Graph, sources: Sequence[Variable]) -> Program:
@@ -47,11 +47,9 @@ def plan(graph: Graph, sources: Sequence[Variable]) -> Program:
       NotImplementedError: an equation on a path has no rule, or is refused.
       ValueError: an equation on a path is one that JAX refuses with this type.
     """
-    expanded = custom.expand(graph, _active(graph, sources))
+    expanded = _expand(graph, _active(graph, sources))
     active = _active(expanded, sources)
-    for eqn in expanded.equations:
-        if any(v in active for v in eqn.outvars):
-            _check(eqn, active)
+    _check(expanded, active)
     return Program(expanded, tuple(sources), frozenset(active))
 
 
@@ -59,7 +57,12 @@ def evaluate(program: Program, inputs: Iterable[Any]) -> Values:
     """Runs the forward pass; returns the value of every variable."""
     values: Values = dict(zip(program.graph.inputs, inputs, strict=True))
     for eqn in program.graph.equations:
-        results = eqn.evaluate(*(read(values, v) for v in eqn.invars))
+        operands = [read(values, v) for v in eqn.invars]
+        forward = registry.lookup(eqn.name).forward
+        if forward and any(v in program.active for v in eqn.outvars):
+            results, values[eqn] = forward(eqn, program.bodies_of(eqn), operands)
+        else:
+            results = eqn.evaluate(*operands)
         values.update(zip(eqn.outvars, results, strict=True))
     return values
 
@@ -69,6 +72,7 @@ def sweep(
     values: Values,
     semiring: Semiring,
     keep: Collection[Variable] | None = None,
+    cotangents_of: Iterable[tuple[Atom, Element]] | None = None,
 ) -> dict[Variable, Element]:
     """Runs the reverse pass from the scalar output.
 
@@ -77,6 +81,7 @@ def sweep(
       values: the value of every variable, from `evaluate`.
       semiring: the algebra.
       keep: the variables whose derivative is wanted; the sources if None.
+      cotangents_of: where the pass starts instead: outputs and their cotangents.
 
     Returns:
       The semiring derivative of the output with respect to each wanted variable that a path
@@ -99,13 +104,16 @@ def sweep(
         return ct
 
     wanted = set(program.sources if keep is None else keep)
-    output = program.output
-    write(output, semiring.one((), output.aval.dtype))
+    if cotangents_of is None:
+        output = program.graph.outputs[0]
+        cotangents_of = [(output, semiring.one((), output.aval.dtype))]
+    for output, ct in cotangents_of:
+        write(output, ct)
     for eqn in reversed(program.graph.equations):
         cts = [pop(v) for v in eqn.outvars]
         if all(ct is None for ct in cts):
             continue
-        site = make_site(eqn, semiring, program.active)
+        site = make_site(eqn, semiring, program, values.get(eqn))
         with _in_scope(eqn):
             in_cts = apply_rule(eqn, site, cts, [read(values, v) for v in eqn.invars])
         for variable, ct in zip(eqn.invars, in_cts, strict=True):
@@ -133,7 +141,9 @@ def apply_rule(
     return [ct if is_active else None for ct, is_active in zip(in_cts, site.active, strict=True)]
 
 
-def make_site(eqn: Equation, semiring: Semiring, active: Iterable[Variable]) -> registry.Site:
+def make_site(
+    eqn: Equation, semiring: Semiring, program: Program, residuals: Any = None
+) -> registry.Site:
     """Describes an equation to its rule."""
     multiple_results = registry.lookup(eqn.name).multiple_results
 
@@ -144,13 +154,15 @@ def make_site(eqn: Equation, semiring: Semiring, active: Iterable[Variable]) -> 
     return registry.Site(
         semiring=semiring,
         bind=bind,
-        active=tuple(isinstance(v, Variable) and v in active for v in eqn.invars),
+        active=tuple(v in program.active for v in eqn.invars),
         in_avals=tuple(v.aval for v in eqn.invars),
         out_avals=tuple(v.aval for v in eqn.outvars),
+        bodies=program.bodies_of(eqn),
+        residuals=residuals,
     )
 
 
-def read(values: Mapping[Variable, Any], atom: Atom) -> Any:
+def read(values: Mapping[Any, Any], atom: Atom) -> Any:
     """Returns the value of an operand."""
     return atom.value if isinstance(atom, Constant) else values[atom]
 
@@ -158,8 +170,7 @@ def read(values: Mapping[Variable, Any], atom: Atom) -> Any:
 def _active(graph: Graph, sources: Sequence[Variable]) -> set[Variable]:
     """Returns the variables on a path from a source to the first output."""
     reached = descendants(graph.equations, sources, cuts=has_no_edges)
-    live = [eqn for eqn in graph.equations if not has_no_edges(eqn)]
-    return reached & ancestors(live, graph.outputs[:1])
+    return reached & ancestors(graph.equations, graph.outputs[:1], cuts=has_no_edges)
 
 
 def has_no_edges(eqn: Equation) -> bool:
@@ -167,16 +178,39 @@ def has_no_edges(eqn: Equation) -> bool:
     return not registry.lookup(eqn.name).has_edges
 
 
-def _check(eqn: Equation, active: set[Variable]) -> None:
-    entry = registry.lookup(eqn.name)
-    if entry.refusal is not None:
-        raise entry.error(f"cannot follow paths through {eqn}: {entry.refusal}")
-    if any(v.is_complex for v in (*eqn.outvars, *_variables(eqn)) if v in active):
-        raise NotImplementedError(
-            f"cannot follow paths through {eqn}: it computes complex numbers, and the weight of a "
-            "path is real. Write the model over real and imaginary parts, or keep the complex "
-            "part out of the differentiated path with `jax.lax.stop_gradient`."
-        )
+def _expand(graph: Graph, active: set[Variable]) -> Graph:
+    """Writes the equations on a path in terms of others where the rule table says so."""
+    equations: list[Equation] = []
+    for eqn in graph.equations:
+        expand = registry.lookup(eqn.name).expand
+        if not any(v in active for v in eqn.outvars):
+            equations.append(eqn)
+        elif expand:
+            equations.extend(expand(eqn, active))
+        else:
+            bodies = tuple(
+                dataclasses.replace(body, graph=_expand(body.graph, active)) for body in eqn.bodies
+            )
+            equations.append(dataclasses.replace(eqn, bodies=bodies))
+    return Graph(graph.inputs, tuple(equations), graph.outputs)
+
+
+def _check(graph: Graph, active: set[Variable]) -> None:
+    """Refuses what no path can be followed through."""
+    for eqn in graph.equations:
+        if not any(v in active for v in eqn.outvars):
+            continue
+        entry = registry.lookup(eqn.name)
+        if entry.refusal is not None:
+            raise entry.error(f"cannot follow paths through {eqn}: {entry.refusal}")
+        if any(v.is_complex for v in (*eqn.outvars, *_variables(eqn)) if v in active):
+            raise NotImplementedError(
+                f"cannot follow paths through {eqn}: it computes complex numbers, and the weight "
+                "of a path is real. Write the model over real and imaginary parts, or keep the "
+                "complex part out of the differentiated path with `jax.lax.stop_gradient`."
+            )
+        for body in eqn.bodies:
+            _check(body.graph, active)
 
 
 def _variables(eqn: Equation) -> list[Variable]:

@@ -2,13 +2,19 @@
 
 A scope names the value that leaves it: one that is produced inside (sub-scopes included) and
 used outside or returned. Where several leave, `:1`, `:2`, ... tell the later ones apart.
-`jax.ad_checkpoint.checkpoint_name` names a value as well.
+`jax.ad_checkpoint.checkpoint_name` names a value as well. Inside a loop's step or a branch, the
+scopes are those that are opened inside.
+
+The derivative at a named value is that at a probe: an input that is led to where the value is
+made and adds nothing to it. In a loop there is a probe for each step.
 """
 
 import dataclasses
 import difflib
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+import jax
 
 from semigrad import graph
 from semigrad.graph import Equation, Graph, Variable
@@ -22,9 +28,10 @@ class Node:
 
     Attributes:
       name: the scope that the value leaves, or its checkpoint name under its scope.
-      shape: the value's shape.
+      shape: the value's shape; in a loop, with a leading axis for the steps.
       dtype: the value's dtype, as a string.
-      consumers: scopes of the equations that use it, in order; "<returned>" if `f` returns it.
+      consumers: scopes of the equations that use it, in order; "<returned>" if `f`, or the loop's
+        step or branch that it stands in, returns it.
     """
 
     name: str
@@ -62,42 +69,62 @@ class NodeTable(Sequence[Node]):
     __repr__ = __str__
 
 
+@dataclasses.dataclass(frozen=True)
+class Named:
+    """A named floating-point variable.
+
+    Attributes:
+      variable: the variable.
+      steps: the lengths of the loops around it, outermost first.
+      consumers: scopes of the equations that use it, in order.
+    """
+
+    variable: Variable
+    steps: tuple[int, ...]
+    consumers: tuple[str, ...]
+
+
 def table(program: Graph) -> NodeTable:
     """Lists the named floating-point values of a graph."""
-    uses = _uses(program)
+    rows = named_variables(program).items()
     return NodeTable(
         [
-            Node(name, tuple(v.aval.shape), v.aval.dtype.name, tuple(_consumers(program, uses, v)))
-            for name, v in named_variables(program).items()
+            Node(name, (*n.steps, *n.variable.aval.shape), n.variable.aval.dtype.name, n.consumers)
+            for name, n in rows
         ]
     )
 
 
-def named_variables(program: Graph) -> dict[str, Variable]:
+def named_variables(program: Graph) -> dict[str, Named]:
     """Returns the named floating-point variables of a graph, in the order of evaluation."""
+    numbers: dict[str, int] = {}
+    named: dict[str, Named] = {}
+    for name, value in _leaving(program, outer="", steps=()):
+        number = numbers.setdefault(name, 0)
+        numbers[name] += 1
+        named[f"{name}:{number}" if number else name] = value
+    return named
+
+
+def _leaving(program: Graph, outer: str, steps: tuple[int, ...]) -> Iterator[tuple[str, Named]]:
+    """Yields each value that leaves a scope inside `outer`, by the name of the scope."""
     uses = _uses(program)
-    returned = {v for v in program.outputs if isinstance(v, Variable)}
-    leaving: dict[str, list[Variable]] = {}
     for eqn in program.equations:
+        for body in eqn.bodies:
+            inner = steps if body.length is None else (*steps, body.length)
+            yield from _leaving(body.graph, eqn.scope, inner)
         for variable in filter(lambda v: v.is_float, eqn.outvars):
+            named = Named(variable, steps, tuple(_consumers(program, uses, variable)))
             if eqn.name == "name":
-                label = graph.join_scopes(eqn.scope, eqn.params["name"])
-                leaving.setdefault(label, []).append(variable)
-            for scope in _enclosing(eqn.scope):
-                if variable in returned or any(
+                yield graph.join_scopes(eqn.scope, eqn.params["name"]), named
+            for scope in _enclosing(eqn.scope, outer):
+                if variable in program.outputs or any(
                     not _is_inside(use.scope, scope) for use in uses.get(variable, ())
                 ):
-                    leaving.setdefault(scope, []).append(variable)
-    named = {
-        name if number == 0 else f"{name}:{number}": variable
-        for name, variables in leaving.items()
-        for number, variable in enumerate(variables)
-    }
-    order = {v: position for position, eqn in enumerate(program.equations) for v in eqn.outvars}
-    return dict(sorted(named.items(), key=lambda item: order[item[1]]))
+                    yield scope, named
 
 
-def select(program: Graph, at: str | Sequence[str]) -> dict[str, Variable]:
+def select(program: Graph, at: str | Sequence[str]) -> dict[str, Named]:
     """Returns the named variables that shell-style patterns match (`*` also matches slashes).
 
     Raises:
@@ -110,40 +137,94 @@ def select(program: Graph, at: str | Sequence[str]) -> dict[str, Variable]:
         if not found:
             raise ValueError(_nothing_matches(pattern, list(named)))
     chosen = {name for found in matches.values() for name in found}
-    return {name: variable for name, variable in named.items() if name in chosen}
+    return {name: value for name, value in named.items() if name in chosen}
 
 
-def split_by_consumer(
-    program: Graph, chosen: dict[str, Variable]
+def lead_in_probes(
+    program: Graph, chosen: Mapping[str, Named], by_consumer: bool
 ) -> tuple[Graph, dict[str, dict[str, Variable]]]:
-    """Inserts a copy of each chosen value per consumer scope, so that each use can be told apart.
+    """Leads a probe to each chosen value, or to each of its uses.
+
+    Args:
+      program: the graph of a function without inputs.
+      chosen: the values, from `select`.
+      by_consumer: whether each scope that uses a value gets a probe of its own.
 
     Returns:
-      The graph with copies, and {name: {consumer scope: its copy}}.
+      The graph, whose inputs are the probes, and {name: {consumer scope: its probe}}; without
+      `by_consumer` the one scope is "".
     """
-    uses = _uses(program)
-    branches: dict[Variable, dict[str, Variable]] = {
-        v: {scope: Variable(v.aval) for scope in _consumers(program, uses, v)}
-        for v in chosen.values()
+    copies: _Copies = {
+        named.variable: {
+            scope: Variable(named.variable.aval)
+            for scope in (named.consumers if by_consumer else ("",))
+        }
+        for named in chosen.values()
     }
+    led, probes = _lead_in(program, copies)
+    probe_of = dict(probes)
+    return led, {
+        name: {scope: probe_of[copy] for scope, copy in copies[named.variable].items()}
+        for name, named in chosen.items()
+    }
+
+
+# For each variable, what replaces it in the equations of each scope ("": of any).
+_Copies = dict[Variable, dict[str, Variable]]
+
+
+def _lead_in(program: Graph, copies: _Copies) -> tuple[Graph, list[tuple[Variable, Variable]]]:
+    """Makes the copies in a graph; returns each with the input by which its probe comes in."""
+
+    def used(v: graph.Atom, scope: str) -> graph.Atom:
+        own = copies.get(v, {})  # pyright: ignore[reportArgumentType]
+        return own.get(scope, own.get("", v))
+
+    probes: list[tuple[Variable, Variable]] = []
     equations: list[Equation] = []
     for eqn in program.equations:
-        invars = tuple(
-            branches[v][eqn.scope] if v in branches else v  # pyright: ignore
-            for v in eqn.invars
-        )
-        equations.append(dataclasses.replace(eqn, invars=invars))
+        eqn = dataclasses.replace(eqn, invars=tuple(used(v, eqn.scope) for v in eqn.invars))
+        led, inner_probes = _lead_into_bodies(eqn, copies)
+        equations.append(led)
+        probes.extend(inner_probes)
         for v in eqn.outvars:
-            equations.extend(
-                graph.identity_equation("copy", (v,), copy, like=eqn, scope=scope)
-                for scope, copy in branches.get(v, {}).items()
-            )
-    outputs = tuple(
-        branches[v][RETURNED] if v in branches else v  # pyright: ignore
-        for v in program.outputs
+            for copy in copies.get(v, {}).values():
+                probe = Variable(v.aval)
+                probes.append((copy, probe))
+                equations.append(graph.identity_equation("probe", (v, probe), copy, like=eqn))
+    inputs = (*program.inputs, *(probe for _, probe in probes))
+    outputs = tuple(used(v, RETURNED) for v in program.outputs)
+    return Graph(inputs, tuple(equations), outputs), probes
+
+
+def _lead_into_bodies(
+    eqn: Equation, copies: _Copies
+) -> tuple[Equation, list[tuple[Variable, Variable]]]:
+    """Makes the copies in an equation's bodies; their probes become operands of all of them."""
+    inner = [_lead_in(body.graph, copies) for body in eqn.bodies]
+    if not any(own for _, own in inner):
+        return eqn, []
+    probes, entries = [], []
+    for body, (_, own) in zip(eqn.bodies, inner, strict=True):
+        steps = () if body.length is None else (body.length,)
+        for copy, entry in own:
+            aval = jax.core.ShapedArray((*steps, *entry.aval.shape), entry.aval.dtype)
+            probes.append((copy, Variable(aval)))
+            entries.append(entry)
+
+    def with_all(body: graph.Body, led: Graph) -> graph.Body:
+        extra = [v if v in led.inputs else Variable(v.aval) for v in entries]
+        inputs = (*body.graph.inputs, *extra)
+        return dataclasses.replace(body, graph=dataclasses.replace(led, inputs=inputs))
+
+    own, evaluate = len(eqn.invars), eqn.evaluate
+    led = dataclasses.replace(
+        eqn,
+        evaluate=lambda *operands, **changed: evaluate(*operands[:own], **changed),
+        invars=(*eqn.invars, *(probe for _, probe in probes)),
+        bodies=tuple(with_all(b, led) for b, (led, _) in zip(eqn.bodies, inner, strict=True)),
     )
-    split = Graph(program.inputs, tuple(equations), outputs)
-    return split, {name: branches[v] for name, v in chosen.items()}
+    return led, probes
 
 
 def _uses(program: Graph) -> dict[Variable, list[Equation]]:
@@ -164,10 +245,11 @@ def _consumers(
     return list(dict.fromkeys(scopes))
 
 
-def _enclosing(scope: str) -> list[str]:
-    """Returns a scope and the scopes around it, outermost first."""
+def _enclosing(scope: str, outer: str) -> list[str]:
+    """Returns a scope and the scopes around it that are inside `outer`, outermost first."""
     parts = scope.split("/") if scope else []
-    return ["/".join(parts[: depth + 1]) for depth in range(len(parts))]
+    inside = range(len(outer.split("/")) if outer else 0, len(parts))
+    return ["/".join(parts[: depth + 1]) for depth in inside]
 
 
 def _is_inside(scope: str, outer: str) -> bool:

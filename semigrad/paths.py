@@ -19,6 +19,7 @@ from semigrad import api, interpreter
 from semigrad.graph import Equation
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import MaxProduct
+from semigrad.unroll import unroll
 from semigrad.walk import Record, Walk, split_by_use
 
 
@@ -110,7 +111,8 @@ def top_path(
 
     The path is the one whose weight `backprop(f, MaxProduct(), argnums)` reports as the largest
     `max` of all elements of the chosen arguments. Among equals the lowest flat index wins, at
-    the start and at every step.
+    the start and at every step. Loops are written out step by step, so that compile time grows
+    with their length.
 
     Args:
       f: a function whose result is a floating-point scalar (with `has_aux`, a pair of such a
@@ -129,8 +131,8 @@ def top_path(
     def top_path_f(*args: Any, **kwargs: Any) -> Path:
         traced = api.trace_arguments(f, args, kwargs, argnums, has_aux)
         inputs = traced.graph.inputs
-        expanded = interpreter.plan(traced.graph, inputs)
-        split, copies = split_by_use(expanded)
+        unrolled = unroll(interpreter.plan(traced.graph, inputs))
+        split, copies = split_by_use(interpreter.plan(unrolled, inputs))
         program = interpreter.plan(split, inputs)
         values = interpreter.evaluate(program, traced.inputs)
         best = interpreter.sweep(program, values, MaxProduct(), keep=program.active)

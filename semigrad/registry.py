@@ -12,7 +12,7 @@ It returns one cotangent per operand: an element of the semiring with the operan
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from semigrad import _compat
@@ -32,6 +32,8 @@ class Site:
       active: for each operand, whether a cotangent is wanted.
       in_avals: shapes and dtypes of the operands.
       out_avals: shapes and dtypes of the results.
+      bodies: of control flow: the programs of its branches or of its loop's step.
+      residuals: what the entry's `forward` left for the rule.
     """
 
     semiring: Semiring
@@ -39,6 +41,8 @@ class Site:
     active: tuple[bool, ...]
     in_avals: tuple[Any, ...]
     out_avals: tuple[Any, ...]
+    bodies: tuple[Any, ...] = ()
+    residuals: Any = None
 
     def zero(self, operand: int) -> Element:
         """Returns "no path" in the shape of an operand."""
@@ -59,7 +63,13 @@ class Entry:
       rule: the rule; None where the primitive is refused or has no edges.
       multiple_results: whether the rule takes a list of cotangents.
       pointwise: whether element i of each result depends on elements i of the operands only.
-      inlined: whether the graph reads the call's body in its place, so that no rule is needed.
+      body: the parameter that holds the jaxpr of a call.
+      inlined: whether the graph reads that jaxpr in place of the call, so that no rule is needed.
+      bodies: of control flow: reads a JAX equation's jaxprs, each with the keywords of
+        `graph.Body` that tell how it is run.
+      forward: runs an equation with bodies so that the rule finds in `site.residuals` what it
+        needs: from the equation, its bodies and operands to results and residuals.
+      expand: writes an equation on a path in terms of others, given the active variables.
       refusal: why the primitive is refused and what to do instead; None if it is handled.
       error: the type of the error that refuses it.
     """
@@ -68,7 +78,11 @@ class Entry:
     rule: Rule | None = None
     multiple_results: bool = False
     pointwise: bool = False
+    body: str | None = None
     inlined: bool = False
+    bodies: Callable[[Any], Sequence[tuple[Any, dict[str, Any]]]] | None = None
+    forward: Callable[..., tuple[Sequence[Any], Any]] | None = None
+    expand: Callable[..., Sequence[Any]] | None = None
     refusal: str | None = None
     error: type[Exception] = NotImplementedError
 
@@ -76,6 +90,10 @@ class Entry:
     def has_edges(self) -> bool:
         """Whether the local Jacobian has any entry."""
         return self.rule is not None or self.refusal is not None or self.inlined
+
+    def is_inlined(self, descend: bool) -> bool:
+        """Whether the graph reads the call's jaxpr, given whether custom rules are left aside."""
+        return self.inlined or (descend and self.body is not None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,8 +133,9 @@ def register_rule(
     family: str = "user",
     multiple_results: bool = False,
     pointwise: bool = False,
+    **how: Any,
 ) -> Callable[[Rule], Rule]:
-    """Registers the decorated function as the rule of a primitive.
+    """Registers the decorated function as the rule of a primitive, or of a jitted function.
 
     Example:
       >>> @sg.register_rule(my_primitive)  # doctest: +SKIP
@@ -125,10 +144,13 @@ def register_rule(
       ...     return [site.semiring.scale(weight, ct)]
 
     Args:
-      primitive: a JAX primitive or its name.
+      primitive: a JAX primitive or its name; or "jit(gelu)" for all calls of a function of the
+        name `gelu` that is under `jax.jit`, which then are one equation each, in place of those
+        of its body.
       family: the rule's family, shown by `coverage`.
-      multiple_results: whether the primitive has several results.
+      multiple_results: whether the rule takes a list of cotangents, one for each result.
       pointwise: whether element i of each result depends on elements i of the operands only.
+      **how: other fields of `Entry`.
 
     Returns:
       A decorator that returns the rule unchanged.
@@ -139,7 +161,7 @@ def register_rule(
     name = _name(primitive)
 
     def register(rule: Rule) -> Rule:
-        _add(name, Entry(family, rule, multiple_results, pointwise))
+        _add(name, Entry(family, rule, multiple_results, pointwise, **how))
         return rule
 
     return register
@@ -151,10 +173,10 @@ def register_no_edge(names: Iterable[str], *, family: str, pointwise: bool = Fal
         _add(name, Entry(family, pointwise=pointwise))
 
 
-def register_inlined(names: Iterable[str], *, family: str) -> None:
-    """Declares calls whose body the graph reads in their place."""
-    for name in names:
-        _add(name, Entry(family, inlined=True))
+def register_inlined(bodies: Mapping[str, str], *, family: str) -> None:
+    """Declares calls whose jaxpr, in the given parameter, the graph reads in their place."""
+    for name, body in bodies.items():
+        _add(name, Entry(family, body=body, inlined=True))
 
 
 def refuse(
@@ -178,6 +200,16 @@ def lookup(name: str) -> Entry:
             "values that reach it out of the differentiated path with `jax.lax.stop_gradient`."
         ),
     )
+
+
+def name_of(eqn: Any) -> str:
+    """Returns the name by which the rule of a JAX equation is found: the primitive's.
+
+    A call of a jitted function that has a rule of its own is found by "jit(name)".
+    """
+    name = eqn.primitive.name
+    call = f"{name}({eqn.params.get('name')})"
+    return call if call in _table else name
 
 
 def coverage() -> Coverage:

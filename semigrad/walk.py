@@ -62,10 +62,10 @@ class Walk:
         found = [(n, v) for n, v in enumerate(inputs) if v in self._best and v.aval.size]
         if not found:
             none = jnp.zeros((), jnp.int32)
-            return jnp.full((), -jnp.inf, self._program.output.aval.dtype), none, none
+            return jnp.full((), -jnp.inf, self._program.graph.outputs[0].aval.dtype), none, none
         tops = [self._best[v].max.reshape(-1) for _, v in found]
         indices = [jnp.argmax(top).astype(jnp.int32) for top in tops]
-        dtype = self._program.output.aval.dtype
+        dtype = self._program.graph.outputs[0].aval.dtype
         weights = jnp.stack([jnp.max(top).astype(dtype) for top in tops])
         choice = jnp.argmax(weights)
         exists = weights[choice] > -jnp.inf
@@ -125,7 +125,7 @@ class Walk:
 
     def _edges(self, eqn: Equation, at: Mapping[Atom, _Position]) -> list[Array]:
         """Returns the encoded weights of the edges out of one node, to each result's nodes."""
-        site = interpreter.make_site(eqn, _Edges(), self._program.active)
+        site = interpreter.make_site(eqn, _Edges(), self._program)
         operands = [interpreter.read(self._values, v) for v in eqn.invars]
         slots = [v for v in eqn.invars if v in at]
 

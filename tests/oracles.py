@@ -189,11 +189,52 @@ def _walk(
         if eqn.primitive.name in _INLINED:
             sub = _closed(eqn.params.get("jaxpr", eqn.params.get("call_jaxpr")))
             results, result_ids = _walk(graph, sub, operands, operand_ids, inner)
+        elif eqn.primitive.name == "scan":
+            results, result_ids = _scan(graph, eqn, operands, operand_ids, inner)
+        elif eqn.primitive.name == "cond":
+            branches = eqn.params["branches"]
+            taken = _closed(branches[int(np.clip(operands[0], 0, len(branches) - 1))])
+            results, result_ids = _walk(graph, taken, operands[1:], operand_ids[1:], inner)
         else:
             results, result_ids = _equation(graph, eqn, operands, operand_ids, inner)
         values.update(zip(eqn.outvars, results, strict=True))
         ids.update(zip(eqn.outvars, result_ids, strict=True))
     return [value(v) for v in jaxpr.outvars], [node(v) for v in jaxpr.outvars]
+
+
+def _scan(
+    graph: Graph, eqn: Any, operands: Sequence[Any], operand_ids: Sequence[Ids | None], scope: str
+) -> tuple[list[Any], list[Ids | None]]:
+    """Runs a loop step by step; a slice's nodes are those of the whole."""
+    body = _closed(eqn.params["jaxpr"])
+    inner = getattr(body, "jaxpr", body)
+
+    def whole(outer: Sequence[Any], own: Sequence[Any]) -> list[bool]:
+        return [len(a.aval.shape) == len(b.aval.shape) for a, b in zip(outer, own, strict=True)]
+
+    enters, leaves = whole(eqn.invars, inner.invars), whole(eqn.outvars, inner.outvars)
+    carries = sum(leaves)
+    first = sum(enters) - carries
+    values, ids = list(operands), list(operand_ids)
+    rows: list[list[tuple[Any, Ids | None]]] = [[] for _ in eqn.outvars]
+    steps = range(eqn.params["length"])
+    for step in reversed(steps) if eqn.params["reverse"] else steps:
+        here = [x if w else x[step] for x, w in zip(values, enters, strict=True)]
+        here_ids = [n if w or n is None else n[step] for n, w in zip(ids, enters, strict=True)]
+        results, result_ids = _walk(graph, body, here, here_ids, scope)
+        values[first : first + carries] = results[:carries]
+        ids[first : first + carries] = result_ids[:carries]
+        for row, result, result_id in zip(rows, results, result_ids, strict=True):
+            row.append((result, result_id))
+    out_values, out_ids = values[first : first + carries], ids[first : first + carries]
+    for row, var in zip(rows[carries:], eqn.outvars[carries:], strict=True):
+        ordered = row[::-1] if eqn.params["reverse"] else row
+        shape = var.aval.shape[1:]
+        out_values.append(jnp.stack([v for v, _ in ordered]) if row else jnp.zeros(var.aval.shape))
+        nodes = [graph.new_nodes(shape) if n is None else n for _, n in ordered]
+        some = any(n is not None for _, n in ordered)
+        out_ids.append(np.stack(nodes) if some else None)
+    return out_values, out_ids
 
 
 def _closed(jaxpr: Any) -> Any:

@@ -8,12 +8,14 @@
 | scatter      | scatter.py      | scatter (set), scatter-add, dynamic_update_slice        |
 | reductions   | reductions.py   | sums, maxima, products along axes; cumulative sums      |
 | contractions | contractions.py | dot_general                                             |
+| control flow | control_flow.py | scan (loops of known length), cond                      |
 | calls        | custom.py       | custom_jvp, custom_vjp (the graph inlines plain calls)  |
 | refused      | refused.py      | what is refused, with the reason and the way out        |
 """
 
 from semigrad.rules import (
     contractions,
+    control_flow,
     custom,
     elementwise,
     no_edge,
@@ -25,6 +27,7 @@ from semigrad.rules import (
 
 __all__ = [
     "contractions",
+    "control_flow",
     "custom",
     "elementwise",
     "no_edge",

@@ -7,6 +7,7 @@ transposed), whose equations are read like any others.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from semigrad import _compat, graph
-from semigrad.graph import Constant, Equation, Graph, Variable
+from semigrad.graph import Constant, Equation, Variable
 from semigrad.registry import (
     INTERNAL,
     Site,
@@ -25,7 +26,8 @@ from semigrad.registry import (
 )
 from semigrad.semirings.base import Element
 
-_CALLS = ("custom_jvp_call", "custom_vjp_call")
+# Makes the function from operands and the tangents of the followed ones to the results' tangents.
+TangentProgram = Callable[[Equation, Sequence[int]], Callable[..., Any]]
 
 
 def _pointwise(
@@ -47,10 +49,6 @@ def _pointwise(
     return in_cts
 
 
-for _name in _CALLS:
-    register_rule(_name, family="calls", multiple_results=True)(_pointwise)
-
-
 @register_rule("tangent", family=INTERNAL, pointwise=True)
 def _tangent(site: Site, ct: Element, _: Any) -> list[Element | None]:
     """An operand's tangent; one edge of weight 1 to the operand."""
@@ -64,26 +62,26 @@ def _attach_tangent(site: Site, ct: Element, *_: Any) -> list[Element | None]:
 
 
 register_no_edge(["primal"], family=INTERNAL, pointwise=True)
-register_inlined(graph.INLINED, family="calls")
+register_inlined(
+    {
+        "call": "call_jaxpr",
+        "closed_call": "call_jaxpr",
+        "custom_vmap_call": "call",
+        "eval_jaxpr": "call_jaxpr",
+        "jit": "jaxpr",
+        "remat2": "jaxpr",
+        "xla_metadata_call": "jaxpr",
+    },
+    family="calls",
+)
 
 
-def expand(program: Graph, active: set[Variable]) -> Graph:
-    """Replaces the calls on a path that are not pointwise by their tangent programs."""
-    equations: list[Equation] = []
-    for eqn in program.equations:
-        if eqn.name in _CALLS and any(v in active for v in eqn.outvars):
-            equations.extend(_expand_call(eqn, active))
-        else:
-            equations.append(eqn)
-    return Graph(program.inputs, tuple(equations), program.outputs)
-
-
-def _expand_call(eqn: Equation, active: set[Variable]) -> Sequence[Equation]:
+def _expand(program: TangentProgram, eqn: Equation, active: set[Variable]) -> Sequence[Equation]:
+    """Replaces a call that is not pointwise by its tangent program."""
     followed = [i for i, v in enumerate(eqn.invars) if v in active]
     results = [v for v in eqn.outvars if v.is_float]
     shapes = [jax.ShapeDtypeStruct(v.aval.shape, v.aval.dtype) for v in eqn.invars]
-    tangent_program = _TANGENT_PROGRAMS[eqn.name](eqn, followed)
-    jaxpr, _ = _compat.trace(tangent_program, shapes, [shapes[i] for i in followed])
+    jaxpr, _ = _compat.trace(program(eqn, followed), shapes, [shapes[i] for i in followed])
 
     cut: list[Any] = [v if isinstance(v, Constant) else Variable(v.aval) for v in eqn.invars]
     tangents = [Variable(eqn.invars[i].aval) for i in followed]
@@ -149,9 +147,6 @@ def _vjp_program(eqn: Equation, followed: Sequence[int]) -> Callable[..., Any]:
     return program
 
 
-_TANGENT_PROGRAMS = {"custom_jvp_call": _jvp_program, "custom_vjp_call": _vjp_program}
-
-
 def _apply_transpose(
     eqn: Equation, pull: Callable[..., Any], results: Any, tangents: Sequence[Any]
 ) -> Any:
@@ -198,3 +193,16 @@ def _is_pointwise(
     return all(v.aval.shape == shape for v in (*dependent, *results)) and all(
         lookup(eqn.name).pointwise for eqn in body if any(v in dependent for v in eqn.invars)
     )
+
+
+for _name, _program, _body in (
+    ("custom_jvp_call", _jvp_program, "call_jaxpr"),
+    ("custom_vjp_call", _vjp_program, "call_jaxpr"),
+):
+    register_rule(
+        _name,
+        family="calls",
+        multiple_results=True,
+        body=_body,
+        expand=functools.partial(_expand, _program),
+    )(_pointwise)

@@ -16,17 +16,10 @@ refuse(
 )
 
 refuse(
-    ["cond", "scan"],
-    "semigrad has no rule for control flow. Unroll it: a Python loop or a Python branch is traced "
-    "to plain equations, " + _STOP,
-    family="control flow",
-)
-
-refuse(
     [
         "call_hi_primitive", "call_hi_primitive_linearized", "composite", "custom_lin",
-        "custom_linear_solve", "custom_vmap_call", "linear_call", "mpmd_map", "pallas_call",
-        "remat_opt", "run_state", "shard_map", "xla_metadata_call",
+        "custom_linear_solve", "linear_call", "mpmd_map", "pallas_call",
+        "remat_opt", "run_state", "shard_map",
     ],
     "semigrad does not look inside this kind of call. Call the function without it, " + _STOP,
     family="calls",

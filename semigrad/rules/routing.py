@@ -33,6 +33,12 @@ for _name in _COPIES:
 register_rule("use", family=INTERNAL, pointwise=True)(_copy)
 
 
+@register_rule("probe", family=INTERNAL, pointwise=True)
+def _probe(site: Site, ct: Element, *_: Any) -> list[Element | None]:
+    """A value with a probe at it: the probe's derivative is the value's."""
+    return [ct, ct]
+
+
 @register_rule("convert_element_type", family=_FAMILY, pointwise=True)
 def _convert(site: Site, ct: Element, _: Any, **__: Any) -> list[Element | None]:
     """Weight 1; a cotangent takes the dtype that elements of the operand's dtype have."""

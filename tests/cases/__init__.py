@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from cases.calls import CALLS
 from cases.case import Case
 from cases.contractions import CONTRACTIONS
+from cases.control_flow import CONTROL_FLOW
 from cases.elementwise import ELEMENTWISE
 from cases.models import MODELS
 from cases.no_edge import NO_EDGE
@@ -23,6 +24,7 @@ CASES: Sequence[Case] = [
     *SCATTER,
     *REDUCTIONS,
     *CONTRACTIONS,
+    *CONTROL_FLOW,
     *CALLS,
     *MODELS,
 ]
@@ -67,6 +69,9 @@ _REPRESENTATIVE = (
     "contractions/same_operand",
     "contractions/empty_contraction",
     "contractions/zeros",
+    "control_flow/scan_all_kinds",
+    "control_flow/cond_taken",
+    "control_flow/switch_in_scan",
     "calls/jit_nested",
     "calls/custom_jvp_not_elementwise",
     "calls/custom_vjp_two_operands",
