@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import jax
 import jax.numpy as jnp
@@ -12,10 +12,16 @@ from semigrad import graph, interpreter, names
 from semigrad.semirings.base import Element, Semiring
 
 Function = Callable[..., Any]
+Custom = Literal["rule", "descend"]
 
 
 def backprop(
-    f: Function, semiring: Semiring, argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Function,
+    semiring: Semiring,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    custom: Custom = "rule",
 ) -> Function:
     """Returns a function that computes the semiring derivative of `f` (Du et al. 2023, Eq. 2).
 
@@ -36,6 +42,9 @@ def backprop(
       argnums: which positional arguments to differentiate in; an integer or several. These
         are pytrees of floating-point arrays.
       has_aux: whether `f` returns a pair, whose second part is passed on.
+      custom: what the paths through a `custom_jvp` or `custom_vjp` function are: "rule", those of
+        its author's derivative, or "descend", those of its body. With "descend" sum-product need
+        not equal `jax.grad`.
 
     Returns:
       A function of f's arguments. Its result has the structure of `jax.grad`'s: that of the
@@ -47,10 +56,10 @@ def backprop(
       TypeError: f's output is not a real scalar, a chosen argument is not floating point, or
         `argnums` is larger than the number of positional arguments allows.
       ValueError: a `while_loop` or a callback is on a path, or `argnums` is out of range
-        otherwise.
+        otherwise, or `custom` is none of the two.
       NotImplementedError: a primitive on a path has no rule or is refused.
     """
-    value_and = value_and_backprop(f, semiring, argnums, has_aux)
+    value_and = value_and_backprop(f, semiring, argnums, has_aux, custom=custom)
 
     @functools.wraps(f)
     def backprop_f(*args: Any, **kwargs: Any) -> Any:
@@ -61,7 +70,12 @@ def backprop(
 
 
 def value_and_backprop(
-    f: Function, semiring: Semiring, argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Function,
+    semiring: Semiring,
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    custom: Custom = "rule",
 ) -> Function:
     """Returns a function that computes both f's value and its semiring derivative.
 
@@ -69,10 +83,11 @@ def value_and_backprop(
     pair of value and auxiliary data) and the elements.
     """
     _check_semiring(semiring)
+    check_custom(custom)
 
     @functools.wraps(f)
     def value_and_backprop_f(*args: Any, **kwargs: Any) -> Any:
-        traced = trace_arguments(f, args, kwargs, argnums, has_aux)
+        traced = trace_arguments(f, args, kwargs, argnums, has_aux, custom)
         program = interpreter.plan(traced.graph, traced.graph.inputs)
         values = interpreter.evaluate(program, traced.inputs)
         found = interpreter.sweep(program, values, semiring)
@@ -85,31 +100,38 @@ def value_and_backprop(
     return value_and_backprop_f
 
 
-def nodes(f: Function) -> Callable[..., names.NodeTable]:
+def nodes(f: Function, *, custom: Custom = "rule") -> Callable[..., names.NodeTable]:
     """Returns a function that lists the named intermediate values of `f` at its arguments.
 
     Names are JAX's name stack: Flax modules, `jax.named_scope` and `checkpoint_name` fill it in.
+    With `custom="descend"`, those inside functions with a derivative of their author's are listed
+    too.
 
     Returns:
       A function of f's arguments that returns a `NodeTable`, a sequence of `Node` (name, shape,
       dtype, consumers) that prints as a table. Nothing is computed.
     """
 
+    check_custom(custom)
+
     @functools.wraps(f)
     def nodes_f(*args: Any, **kwargs: Any) -> names.NodeTable:
-        traced, _ = graph.trace(lambda: f(*args, **kwargs))
+        traced, _ = graph.trace(lambda: f(*args, **kwargs), descend=custom == "descend")
         return names.table(traced)
 
     return nodes_f
 
 
-def intermediates(f: Function, semiring: Semiring, at: str | Sequence[str]) -> Function:
+def intermediates(
+    f: Function, semiring: Semiring, at: str | Sequence[str], *, custom: Custom = "rule"
+) -> Function:
     """Returns a function that computes the semiring derivative at named values inside `f`.
 
     Args:
       f: a function whose result is a floating-point scalar; arguments of any dtype.
       semiring: the algebra.
       at: shell-style patterns of names as `nodes` lists them; `*` also matches slashes.
+      custom: as in `backprop`.
 
     Returns:
       A function of f's arguments that returns {name: element}, in the order of evaluation (under
@@ -121,10 +143,11 @@ def intermediates(f: Function, semiring: Semiring, at: str | Sequence[str]) -> F
       TypeError, ValueError, NotImplementedError: as `backprop`.
     """
     _check_semiring(semiring)
+    check_custom(custom)
 
     @functools.wraps(f)
     def intermediates_f(*args: Any, **kwargs: Any) -> dict[str, Element]:
-        found = _at_named_values(f, args, kwargs, semiring, at, by_consumer=False)
+        found = _at_named_values(f, args, kwargs, semiring, at, custom, by_consumer=False)
         return {
             name: semiring.zero(probe.aval.shape, probe.aval.dtype) if element is None else element
             for name, parts in found.items()
@@ -134,13 +157,16 @@ def intermediates(f: Function, semiring: Semiring, at: str | Sequence[str]) -> F
     return intermediates_f
 
 
-def branches(f: Function, semiring: Semiring, at: str | Sequence[str]) -> Function:
+def branches(
+    f: Function, semiring: Semiring, at: str | Sequence[str], *, custom: Custom = "rule"
+) -> Function:
     """Returns a function that splits the derivative at named values by who consumes the value.
 
     Args:
       f: a function whose result is a floating-point scalar; arguments of any dtype.
       semiring: the algebra.
       at: shell-style patterns of names as `nodes` lists them; `*` also matches slashes.
+      custom: as in `backprop`.
 
     Returns:
       A function of f's arguments that returns {name: {consumer scope: element}}, both in the
@@ -154,10 +180,11 @@ def branches(f: Function, semiring: Semiring, at: str | Sequence[str]) -> Functi
       TypeError, ValueError, NotImplementedError: as `backprop`.
     """
     _check_semiring(semiring)
+    check_custom(custom)
 
     @functools.wraps(f)
     def branches_f(*args: Any, **kwargs: Any) -> dict[str, dict[str, Element]]:
-        found = _at_named_values(f, args, kwargs, semiring, at, by_consumer=True)
+        found = _at_named_values(f, args, kwargs, semiring, at, custom, by_consumer=True)
         return {
             name: {scope: element for scope, (_, element) in parts.items() if element is not None}
             for name, parts in found.items()
@@ -194,7 +221,12 @@ class TracedCall:
 
 
 def trace_arguments(
-    f: Function, args: tuple[Any, ...], kwargs: dict[str, Any], argnums: Any, has_aux: bool
+    f: Function,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    argnums: Any,
+    has_aux: bool,
+    custom: Custom,
 ) -> TracedCall:
     """Traces `f` in the arguments of `argnums`, checked as `jax.grad` checks them."""
     positions = _positions(argnums, len(args))
@@ -208,7 +240,7 @@ def trace_arguments(
             full[position] = argument
         return f(*full, **kwargs)
 
-    traced, out_shape = graph.trace(of_chosen, chosen)
+    traced, out_shape = graph.trace(of_chosen, chosen, descend=custom == "descend")
     _check_output(out_shape, has_aux)
     result = tuple(chosen) if isinstance(argnums, Sequence) else chosen[0]
     labelled = jax.tree_util.tree_flatten_with_path(chosen)[0]
@@ -230,10 +262,11 @@ def _at_named_values(
     kwargs: dict[str, Any],
     semiring: Semiring,
     at: str | Sequence[str],
+    custom: Custom,
     by_consumer: bool,
 ) -> dict[str, dict[str, tuple[graph.Variable, Element | None]]]:
     """Returns {name: {consumer scope: (its probe, the derivative there)}}, None for no path."""
-    traced, out_shape = graph.trace(lambda: f(*args, **kwargs))
+    traced, out_shape = graph.trace(lambda: f(*args, **kwargs), descend=custom == "descend")
     _check_output(out_shape, has_aux=False)
     probed, probes = names.lead_in_probes(traced, names.select(traced, at), by_consumer)
     program = interpreter.plan(probed, probed.inputs)
@@ -250,6 +283,15 @@ def _check_semiring(semiring: Any) -> None:
         hint = f" Call the class: {semiring.__name__}()." if isinstance(semiring, type) else ""
         raise TypeError(
             f"semiring must be an instance of semigrad.Semiring, got {semiring!r}.{hint}"
+        )
+
+
+def check_custom(custom: Any) -> None:
+    """Refuses what `custom` may not be."""
+    if custom not in get_args(Custom):
+        raise ValueError(
+            f'custom must be "rule" (the paths of the author\'s derivative) or "descend" (those '
+            f"of the function's body), got {custom!r}"
         )
 
 

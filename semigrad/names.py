@@ -177,7 +177,7 @@ def _lead_in(program: Graph, copies: _Copies) -> tuple[Graph, list[tuple[Variabl
     """Makes the copies in a graph; returns each with the input by which its probe comes in."""
 
     def used(v: graph.Atom, scope: str) -> graph.Atom:
-        own = copies.get(v, {})  # pyright: ignore[reportArgumentType]
+        own = copies.get(v, {}) if isinstance(v, Variable) else {}
         return own.get(scope, own.get("", v))
 
     probes: list[tuple[Variable, Variable]] = []
@@ -208,7 +208,7 @@ def _lead_into_bodies(
     for body, (_, own) in zip(eqn.bodies, inner, strict=True):
         steps = () if body.length is None else (body.length,)
         for copy, entry in own:
-            aval = jax.core.ShapedArray((*steps, *entry.aval.shape), entry.aval.dtype)
+            aval = jax.ShapeDtypeStruct((*steps, *entry.aval.shape), entry.aval.dtype)
             probes.append((copy, Variable(aval)))
             entries.append(entry)
 

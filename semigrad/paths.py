@@ -105,7 +105,11 @@ class Path:
 
 
 def top_path(
-    f: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    f: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    *,
+    custom: api.Custom = "rule",
 ) -> Callable[..., Path]:
     """Returns a function that finds the most positive gradient path of `f`.
 
@@ -119,6 +123,7 @@ def top_path(
         scalar and anything).
       argnums: the positional arguments that the path may start in.
       has_aux: whether `f` returns a pair; its second part is ignored.
+      custom: as in `backprop`.
 
     Returns:
       A function of f's arguments that returns a `Path`. It works under `jit` and `vmap`.
@@ -126,10 +131,11 @@ def top_path(
     Raises:
       TypeError, ValueError, NotImplementedError: as `backprop`.
     """
+    api.check_custom(custom)
 
     @functools.wraps(f)
     def top_path_f(*args: Any, **kwargs: Any) -> Path:
-        traced = api.trace_arguments(f, args, kwargs, argnums, has_aux)
+        traced = api.trace_arguments(f, args, kwargs, argnums, has_aux, custom)
         inputs = traced.graph.inputs
         unrolled = unroll(interpreter.plan(traced.graph, inputs))
         split, copies = split_by_use(interpreter.plan(unrolled, inputs))

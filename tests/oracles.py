@@ -578,6 +578,13 @@ def find(graph: Graph, wanted: Callable[[Equation], bool]) -> Ids:
     return made
 
 
+def find_each(graph: Graph, wanted: Callable[[Equation], bool]) -> Ids:
+    """The nodes of the first result of each equation that `wanted` accepts, stacked in order."""
+    made = [equation.makes[0] for equation in graph.equations if wanted(equation)]
+    assert made
+    return np.stack(made)  # pyright: ignore[reportArgumentType]
+
+
 def consumers(graph: Graph, ids: Ids) -> list[str]:
     """The scopes of the equations that read these nodes, in program order, each once."""
     first = int(ids.ravel()[0])

@@ -82,9 +82,9 @@ def _scan(
     (program,), semiring, given = site.bodies, site.semiring, site.residuals
     inputs, outputs, active = program.graph.inputs, program.graph.outputs, program.active
     carries = len(given)
-    whole, _ = _layout(site.in_avals, _avals(inputs))
+    whole = _layout(site.in_avals, _avals(inputs))[0]
     first = whole - carries
-    constants, _, scanned = _cut(operands, first, whole)
+    constants, _start, scanned = _cut(operands, first, whole)
 
     fixed = [i for i in range(first) if inputs[i] in active]
     carried = [i for i in range(carries) if inputs[first + i] in active or outputs[i] in active]
