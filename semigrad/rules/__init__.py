@@ -7,6 +7,7 @@
 | routing      | routing.py      | data movement: a result's element copies one element    |
 | scatter      | scatter.py      | scatter (set), scatter-add, dynamic_update_slice        |
 | reductions   | reductions.py   | sums, maxima, products along axes; cumulative sums      |
+| windows      | windows.py      | sums, maxima and minima over windows: pooling           |
 | contractions | contractions.py | dot_general                                             |
 | calls        | custom.py       | custom_jvp, custom_vjp (the graph inlines plain calls)  |
 | refused      | refused.py      | what is refused, with the reason and the way out        |
@@ -14,6 +15,7 @@
 
 from semigrad.rules import (
     contractions,
+    convolution,
     custom,
     elementwise,
     no_edge,
@@ -21,10 +23,12 @@ from semigrad.rules import (
     refused,
     routing,
     scatter,
+    windows,
 )
 
 __all__ = [
     "contractions",
+    "convolution",
     "custom",
     "elementwise",
     "no_edge",
@@ -32,4 +36,5 @@ __all__ = [
     "refused",
     "routing",
     "scatter",
+    "windows",
 ]

@@ -15,6 +15,7 @@ from cases.no_edge import NO_EDGE
 from cases.reductions import REDUCTIONS
 from cases.routing import ROUTING
 from cases.scatter import SCATTER
+from cases.windows import WINDOWS
 
 CASES: Sequence[Case] = [
     *ELEMENTWISE,
@@ -22,6 +23,7 @@ CASES: Sequence[Case] = [
     *ROUTING,
     *SCATTER,
     *REDUCTIONS,
+    *WINDOWS,
     *CONTRACTIONS,
     *CALLS,
     *MODELS,
@@ -62,11 +64,16 @@ _REPRESENTATIVE = (
     "reductions/max_ties",
     "reductions/prod_zeros",
     "reductions/cumsum_reverse",
+    "windows/sum_everything",
+    "windows/max_ties_with_padding",
     "contractions/matmul",
     "contractions/batch_last",
     "contractions/same_operand",
     "contractions/empty_contraction",
     "contractions/zeros",
+    "contractions/conv_everything",
+    "contractions/conv_patches",
+    "contractions/conv_feature_groups",
     "calls/jit_nested",
     "calls/custom_jvp_not_elementwise",
     "calls/custom_vjp_two_operands",
