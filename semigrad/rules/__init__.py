@@ -7,6 +7,7 @@
 | routing      | routing.py      | data movement: a result's element copies one element    |
 | scatter      | scatter.py      | scatter (set), scatter-add, dynamic_update_slice        |
 | reductions   | reductions.py   | sums, maxima, products along axes; cumulative sums      |
+| windows      | windows.py      | sums, maxima and minima over windows: pooling           |
 | contractions | contractions.py | dot_general                                             |
 | control flow | control_flow.py | scan (loops of known length), cond                      |
 | calls        | custom.py       | custom_jvp, custom_vjp (the graph inlines plain calls)  |
@@ -16,6 +17,7 @@
 from semigrad.rules import (
     contractions,
     control_flow,
+    convolution,
     custom,
     elementwise,
     no_edge,
@@ -23,11 +25,13 @@ from semigrad.rules import (
     refused,
     routing,
     scatter,
+    windows,
 )
 
 __all__ = [
     "contractions",
     "control_flow",
+    "convolution",
     "custom",
     "elementwise",
     "no_edge",
@@ -35,4 +39,5 @@ __all__ = [
     "refused",
     "routing",
     "scatter",
+    "windows",
 ]

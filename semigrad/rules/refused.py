@@ -26,19 +26,26 @@ refuse(
 )  # fmt: skip
 
 refuse(
-    ["conv_general_dilated", "ragged_dot_general", "scaled_dot", "scaled_matmul"],
+    ["ragged_dot_general", "scaled_dot", "scaled_matmul"],
     "semigrad has no rule for this contraction. " + _RULE,
     family="contractions",
 )
 
 refuse(
-    [
-        "reduce_window", "reduce_window_max", "reduce_window_min", "reduce_window_sum",
-        "select_and_gather_add", "select_and_scatter", "select_and_scatter_add",
-    ],
-    "semigrad has no rule for windowed reductions. " + _RULE,
+    ["reduce_window"],
+    "JAX has no reverse-mode derivative for a windowed reduction by a function of one's own (as "
+    "`jax.grad` says too); sums from 0, maxima and minima over windows have one. Build the windows "
+    "by indexing and reduce along an axis, " + _STOP,
     family="windows",
-)  # fmt: skip
+    error=ValueError,
+)
+
+refuse(
+    ["select_and_scatter"],
+    "JAX has no derivative for it; `jax.grad` of max pooling uses `select_and_scatter_add`, which "
+    "has one. " + _RULE,
+    family="windows",
+)
 
 refuse(
     ["cumlogsumexp", "cummax", "cummin", "cumprod", "reduce"],

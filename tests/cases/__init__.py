@@ -16,6 +16,7 @@ from cases.no_edge import NO_EDGE
 from cases.reductions import REDUCTIONS
 from cases.routing import ROUTING
 from cases.scatter import SCATTER
+from cases.windows import WINDOWS
 
 CASES: Sequence[Case] = [
     *ELEMENTWISE,
@@ -23,6 +24,7 @@ CASES: Sequence[Case] = [
     *ROUTING,
     *SCATTER,
     *REDUCTIONS,
+    *WINDOWS,
     *CONTRACTIONS,
     *CONTROL_FLOW,
     *CALLS,
@@ -64,6 +66,8 @@ _REPRESENTATIVE = (
     "reductions/max_ties",
     "reductions/prod_zeros",
     "reductions/cumsum_reverse",
+    "windows/sum_everything",
+    "windows/max_ties_with_padding",
     "contractions/matmul",
     "contractions/batch_last",
     "contractions/same_operand",
@@ -72,6 +76,9 @@ _REPRESENTATIVE = (
     "control_flow/scan_all_kinds",
     "control_flow/cond_taken",
     "control_flow/switch_in_scan",
+    "contractions/conv_everything",
+    "contractions/conv_patches",
+    "contractions/conv_feature_groups",
     "calls/jit_nested",
     "calls/custom_jvp_not_elementwise",
     "calls/custom_vjp_two_operands",

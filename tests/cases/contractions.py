@@ -12,6 +12,16 @@ def _dot(x: Array, y: Array, contract: Any, batch: Any = ((), ())) -> Array:
     return lax.dot_general(x, y, (contract, batch))
 
 
+def _conv(x: Array, w: Array, **options: Any) -> Array:
+    """A convolution, by default with strides 1 and without padding."""
+    spatial = x.ndim - 2
+    options = {"window_strides": (1,) * spatial, "padding": ((0, 0),) * spatial} | options
+    return lax.conv_general_dilated(x, w, **options)
+
+
+_CHANNELS_LAST = ("NHWC", "HWIO", "NHWC")
+_CONV = ("conv_general_dilated",)
+
 CONTRACTIONS = [
     make(
         "contractions/matmul",
@@ -172,5 +182,154 @@ CONTRACTIONS = [
         real(2, 3),
         real(3, 2),
         covers=("dot_general",),
+    ),
+    make(
+        "contractions/conv_same",
+        lambda x, w: weigh(_conv(x, w, padding="SAME", dimension_numbers=_CHANNELS_LAST)),
+        real(2, 3, 3, 2),
+        real(2, 3, 2, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_everything",
+        lambda x, w: weigh(
+            _conv(
+                x,
+                w,
+                window_strides=(2, 1),
+                padding=((2, -1), (-1, 3)),
+                lhs_dilation=(1, 2),
+                rhs_dilation=(2, 1),
+            )
+        ),
+        real(1, 2, 5, 3),
+        real(2, 2, 2, 3),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_valid",
+        lambda x, w: weigh(_conv(x, w) ** 2),
+        real(2, 2, 5),
+        real(3, 2, 3),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_strides_skip",
+        lambda x, w: weigh(_conv(x, w, window_strides=(3,), padding=((1, 2),))),
+        real(1, 2, 7),
+        real(2, 2, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_patches",
+        lambda x, w: weigh(
+            _conv(x, w, window_strides=(2, 3), dimension_numbers=("HNWC", "OWHI", "NCWH"))
+        ),
+        real(5, 2, 3, 2),
+        real(2, 3, 2, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_fully_connected",
+        lambda x, w: weigh(_conv(x, w)),
+        real(2, 3, 2),
+        real(3, 3, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_1x1_padded",
+        lambda x, w: weigh(_conv(x, w, padding=((1, 0), (0, 2)), window_strides=(1, 2))),
+        real(1, 2, 2, 3),
+        real(3, 2, 1, 1),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_no_axes",
+        lambda x, w: weigh(_conv(x, w)),
+        real(3, 2),
+        real(5, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_three_axes",
+        lambda x, w: weigh(_conv(x, w, padding=((0, 0), (1, 0), (0, 1)))),
+        real(1, 1, 2, 2, 3),
+        real(2, 1, 2, 2, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_feature_groups",
+        lambda x, w: weigh(_conv(x, w, padding="SAME", feature_group_count=2)),
+        real(2, 4, 3),
+        real(6, 2, 3),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_depthwise",
+        lambda x, w: weigh(_conv(x, w, rhs_dilation=(2,), feature_group_count=3)),
+        real(2, 3, 5),
+        real(3, 1, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_batch_groups",
+        lambda x, w: weigh(_conv(x, w, padding="SAME", batch_group_count=2)),
+        real(4, 2, 3),
+        real(6, 2, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_lhs_active",
+        lambda x: weigh(_conv(x, jnp.asarray([[[1.0, 0.0, -2.0]]], x.dtype), padding="SAME")),
+        real(1, 1, 5),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_rhs_active",
+        lambda w: weigh(_conv(jnp.asarray([[[1.0, 0.0, -2.0]]], w.dtype), w, padding="SAME")),
+        real(1, 1, 3),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_same_operand",
+        lambda x: weigh(jnp.convolve(x, x)),
+        real(5),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_offset_outside",
+        lambda x, w: weigh(_conv(x, w, padding=((2, 1),), rhs_dilation=(3,))),
+        real(1, 1, 2),
+        real(1, 1, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_zeros",
+        lambda x, w: weigh(_conv(x, w, padding="SAME")),
+        exactly([[[1.0, 0.0, 2.0], [0.0, 0.0, -1.0]]]),
+        exactly([[[3.0, 0.0], [0.0, 0.0]], [[0.0, -5.0], [1.0, 0.0]]]),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_empty",
+        lambda x, w: jnp.sum(_conv(x, w)) + jnp.sum(w),
+        real(2, 1, 2),
+        real(3, 1, 5),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_no_inputs",
+        lambda x, w, b: weigh(_conv(x, w) + b),
+        real(1, 0, 3),
+        real(2, 0, 2),
+        real(1, 2, 2),
+        covers=_CONV,
+    ),
+    make(
+        "contractions/conv_preferred_type",
+        lambda x, w: weigh(_conv(x, w, preferred_element_type=x.dtype)),
+        real(1, 2, 3),
+        real(2, 2, 2),
+        covers=_CONV,
     ),
 ]
