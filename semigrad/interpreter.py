@@ -147,6 +147,7 @@ def make_site(eqn: Equation, semiring: Semiring, active: Iterable[Variable]) -> 
         active=tuple(isinstance(v, Variable) and v in active for v in eqn.invars),
         in_avals=tuple(v.aval for v in eqn.invars),
         out_avals=tuple(v.aval for v in eqn.outvars),
+        where=str(eqn),
     )
 
 

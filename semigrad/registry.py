@@ -32,6 +32,7 @@ class Site:
       active: for each operand, whether a cotangent is wanted.
       in_avals: shapes and dtypes of the operands.
       out_avals: shapes and dtypes of the results.
+      where: the primitive, its scope and the user's line, for messages.
     """
 
     semiring: Semiring
@@ -39,6 +40,7 @@ class Site:
     active: tuple[bool, ...]
     in_avals: tuple[Any, ...]
     out_avals: tuple[Any, ...]
+    where: str = "this primitive"
 
     def zero(self, operand: int) -> Element:
         """Returns "no path" in the shape of an operand."""

@@ -5,7 +5,8 @@ are inlined, and every scalar element of a float variable that depends on the ch
 a node. The weights of an equation's edges are the entries of `jax.jvp` of its primitive at the
 point, one operand slot at a time. Which entries are edges at all is found by looking: the union of
 the supports of the local Jacobians at many random values of the float operands, the discrete
-operands held fixed.
+operands held fixed. A sort or a selection copies elements, to where a discrete value says: its
+edges are those at the point.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ PATH_LIMIT = 200_000
 
 _INLINED = {"jit", "pjit", "remat2", "checkpoint", "closed_call", "eval_jaxpr", "call", "core_call"}
 _CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
+_CHOOSING = {"sort", "top_k", "approx_top_k"}
 
 Ids = np.ndarray  # node numbers, in the shape of the variable; None stands for "no node"
 
@@ -296,7 +298,9 @@ def _local_jacobians(
         jacobians[slot] = []
         for weights, present in zip(*found[slot], strict=True):
             w = np.asarray(weights, np.float64)
-            jacobians[slot].append((w, np.asarray(present) | (np.isfinite(w) & (w != 0))))
+            here = np.isfinite(w) & (w != 0)
+            found_anywhere = eqn.primitive.name not in _CHOOSING
+            jacobians[slot].append((w, np.asarray(present) | here if found_anywhere else here))
     return results, jacobians
 
 

@@ -5,8 +5,10 @@
 | elementwise  | elementwise.py  | functions of numbers, applied element by element        |
 | no edge      | no_edge.py      | comparison, rounding, integers, random bits             |
 | routing      | routing.py      | data movement: a result's element copies one element    |
-| scatter      | scatter.py      | scatter (set), scatter-add, dynamic_update_slice        |
-| reductions   | reductions.py   | sums, maxima, products along axes; cumulative sums      |
+| scatter      | scatter.py      | `.at[...]` set, add, max, ...; dynamic_update_slice     |
+| selection    | selection.py    | sort, top_k                                             |
+| reductions   | reductions.py   | sums, maxima, products along axes; `lax.reduce`         |
+| cumulative   | cumulative.py   | cumsum, cumprod, cummax, ...                            |
 | contractions | contractions.py | dot_general                                             |
 | calls        | custom.py       | custom_jvp, custom_vjp (the graph inlines plain calls)  |
 | refused      | refused.py      | what is refused, with the reason and the way out        |
@@ -14,6 +16,7 @@
 
 from semigrad.rules import (
     contractions,
+    cumulative,
     custom,
     elementwise,
     no_edge,
@@ -21,10 +24,12 @@ from semigrad.rules import (
     refused,
     routing,
     scatter,
+    selection,
 )
 
 __all__ = [
     "contractions",
+    "cumulative",
     "custom",
     "elementwise",
     "no_edge",
@@ -32,4 +37,5 @@ __all__ = [
     "refused",
     "routing",
     "scatter",
+    "selection",
 ]

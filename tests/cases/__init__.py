@@ -9,19 +9,23 @@ from collections.abc import Sequence
 from cases.calls import CALLS
 from cases.case import Case
 from cases.contractions import CONTRACTIONS
+from cases.cumulative import CUMULATIVE
 from cases.elementwise import ELEMENTWISE
 from cases.models import MODELS
 from cases.no_edge import NO_EDGE
 from cases.reductions import REDUCTIONS
 from cases.routing import ROUTING
 from cases.scatter import SCATTER
+from cases.selection import SELECTION
 
 CASES: Sequence[Case] = [
     *ELEMENTWISE,
     *NO_EDGE,
     *ROUTING,
     *SCATTER,
+    *SELECTION,
     *REDUCTIONS,
+    *CUMULATIVE,
     *CONTRACTIONS,
     *CALLS,
     *MODELS,
@@ -58,10 +62,17 @@ _REPRESENTATIVE = (
     "routing/where_on_float",
     "scatter/set_repeated",
     "scatter/add_repeated",
+    "scatter/multiply_zeros_rows",
+    "scatter/max_ties",
+    "selection/sort_two_keys",
+    "selection/top_k_ties",
     "reductions/sum_several_axes",
     "reductions/max_ties",
     "reductions/prod_zeros",
-    "reductions/cumsum_reverse",
+    "reductions/reduce_mixed",
+    "cumulative/cumsum_reverse",
+    "cumulative/prod_zeros",
+    "cumulative/max_ties",
     "contractions/matmul",
     "contractions/batch_last",
     "contractions/same_operand",
