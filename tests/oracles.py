@@ -322,7 +322,22 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
             columns.append(pulled.reshape(out.size, x.size).T)
         return columns
     basis = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
-    tangents = jax.vmap(lambda t: jax.jvp(of_slot, (x,), (t,))[1])(basis)
+    if eqn.primitive.name == "reduce":  # it fails where an operand has no tangent at all
+        count = len(eqn.outvars)
+
+        def of_all(*xs: Any) -> list[Any]:
+            return _bind(eqn, [*xs, *operands[count:]])
+
+        def tangent(t: Any) -> Any:
+            ts = [t if i == slot else jnp.zeros_like(o) for i, o in enumerate(operands[:count])]
+            return jax.jvp(of_all, tuple(operands[:count]), tuple(ts))[1]
+
+    else:
+
+        def tangent(t: Any) -> Any:
+            return jax.jvp(of_slot, (x,), (t,))[1]
+
+    tangents = jax.vmap(tangent)(basis)
     return [t.reshape(x.size, t.size // x.size) for t in tangents]
 
 

@@ -44,6 +44,28 @@ def _reduce(
 ) -> list[Element | None]:
     """Reduces several operands together; the reducer tells which of them each result reads."""
     semiring, count = site.semiring, len(cts)
+    _check_differentiable(site, count)
+    results = [index for index, ct in enumerate(cts) if ct is not None]
+
+    def of_operands(*operands: Any) -> list[Any]:
+        outs = site.bind(*operands, *values[count:])
+        return [outs[index] for index in results]
+
+    outs, pull = jax.vjp(of_operands, *values[:count])
+    reads = _reads(jaxpr, count)
+    in_cts: list[Element | None] = [None] * len(values)
+    for number, result in enumerate(results):
+        weights = pull([jnp.full_like(out, float(number == n)) for n, out in enumerate(outs)])
+        ct = _expand(site, cts[result], values[0].shape, dimensions)
+        for index, weight in enumerate(weights):
+            if site.active[index] and index in reads[result]:
+                through, known = semiring.scale(weight, ct), in_cts[index]
+                in_cts[index] = through if known is None else semiring.plus(known, through)
+    return in_cts
+
+
+def _check_differentiable(site: Site, count: int) -> None:
+    """Refuses what JAX has no derivatives for."""
     if any(site.active[count:]):
         raise NotImplementedError(
             f"cannot follow paths through {site.where}: its initial values are on a path, and JAX "
@@ -51,27 +73,13 @@ def _reduce(
             "join the initial values to the result, or keep them out of the differentiated path "
             "with `jax.lax.stop_gradient`."
         )
-    active = [index for index in range(count) if site.active[index]]
-    results = [index for index, ct in enumerate(cts) if ct is not None]
-
-    def of_active(*own: Any) -> list[Any]:
-        full = list(values)
-        for index, x in zip(active, own, strict=True):
-            full[index] = x
-        outs = site.bind(*full)
-        return [outs[index] for index in results]
-
-    outs, pull = jax.vjp(of_active, *(values[index] for index in active))
-    reads = _reads(jaxpr, count)
-    in_cts: list[Element | None] = [None] * len(values)
-    for number, result in enumerate(results):
-        weights = pull([jnp.full_like(out, float(number == n)) for n, out in enumerate(outs)])
-        ct = _expand(site, cts[result], values[0].shape, dimensions)
-        for index, weight in zip(active, weights, strict=True):
-            if index in reads[result]:
-                through, known = semiring.scale(weight, ct), in_cts[index]
-                in_cts[index] = through if known is None else semiring.plus(known, through)
-    return in_cts
+    if not all(jnp.issubdtype(aval.dtype, jnp.floating) for aval in site.in_avals[:count]):
+        raise NotImplementedError(
+            f"cannot follow paths through {site.where}: one of its operands holds integers, and "
+            "JAX has no derivatives for such a reduction (`jax.grad` fails too). Find the indices "
+            "with `jnp.argmax` and index with them, or keep it out of the differentiated path with "
+            "`jax.lax.stop_gradient`."
+        )
 
 
 def _reads(reducer: Any, count: int) -> Sequence[set[int]]:

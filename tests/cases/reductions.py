@@ -146,26 +146,12 @@ REDUCTIONS = [
             lax.reduce(
                 (x, y),
                 (x.dtype.type(1), x.dtype.type(0)),
-                lambda a, b: (a[0] * b[0], a[1] * b[0] + b[1]),
+                lambda a, b: (a[0] * b[0], a[1] * b[0] + a[0] * b[1]),
                 (0, 2),
             )
         ),
         real(2, 3, 2),
         real(2, 3, 2),
-        covers=("reduce",),
-    ),
-    make(
-        "reductions/reduce_one_active",
-        lambda x: weigh(
-            lax.reduce(
-                (x, lax.iota(jnp.int32, 3)),
-                (x.dtype.type(-9), jnp.int32(0)),
-                _keep_larger,
-                (0,),
-            )[0]
-            * x
-        ),
-        real(3),
         covers=("reduce",),
     ),
     make(
