@@ -5,7 +5,8 @@ are inlined, and every scalar element of a float variable that depends on the ch
 a node. The weights of an equation's edges are the entries of `jax.jvp` of its primitive at the
 point, one operand slot at a time. Which entries are edges at all is found by looking: the union of
 the supports of the local Jacobians at many random values of the float operands, the discrete
-operands held fixed.
+operands held fixed. A sort or a selection copies elements, to where a discrete value says: its
+edges are those at the point.
 """
 
 import dataclasses
@@ -22,6 +23,7 @@ PATH_LIMIT = 200_000
 
 _INLINED = {"jit", "pjit", "remat2", "checkpoint", "closed_call", "eval_jaxpr", "call", "core_call"}
 _CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
+_CHOOSING = {"sort", "top_k", "approx_top_k"}
 
 Ids = np.ndarray  # node numbers, in the shape of the variable; None stands for "no node"
 
@@ -337,7 +339,9 @@ def _local_jacobians(
         jacobians[slot] = []
         for weights, present in zip(*found[slot], strict=True):
             w = np.asarray(weights, np.float64)
-            jacobians[slot].append((w, np.asarray(present) | (np.isfinite(w) & (w != 0))))
+            here = np.isfinite(w) & (w != 0)
+            found_anywhere = eqn.primitive.name not in _CHOOSING
+            jacobians[slot].append((w, np.asarray(present) | here if found_anywhere else here))
     return results, jacobians
 
 
@@ -359,7 +363,22 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
             columns.append(pulled.reshape(out.size, x.size).T)
         return columns
     basis = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
-    tangents = jax.vmap(lambda t: jax.jvp(of_slot, (x,), (t,))[1])(basis)
+    if eqn.primitive.name == "reduce":  # it fails where an operand has no tangent at all
+        count = len(eqn.outvars)
+
+        def of_all(*xs: Any) -> list[Any]:
+            return _bind(eqn, [*xs, *operands[count:]])
+
+        def tangent(t: Any) -> Any:
+            ts = [t if i == slot else jnp.zeros_like(o) for i, o in enumerate(operands[:count])]
+            return jax.jvp(of_all, tuple(operands[:count]), tuple(ts))[1]
+
+    else:
+
+        def tangent(t: Any) -> Any:
+            return jax.jvp(of_slot, (x,), (t,))[1]
+
+    tangents = jax.vmap(tangent)(basis)
     return [t.reshape(x.size, t.size // x.size) for t in tangents]
 
 

@@ -8,6 +8,10 @@
 | scatter      | scatter.py      | scatter (set), scatter-add, dynamic_update_slice        |
 | reductions   | reductions.py   | sums, maxima, products along axes; cumulative sums      |
 | windows      | windows.py      | sums, maxima and minima over windows: pooling           |
+| scatter      | scatter.py      | `.at[...]` set, add, max, ...; dynamic_update_slice     |
+| selection    | selection.py    | sort, top_k                                             |
+| reductions   | reductions.py   | sums, maxima, products along axes; `lax.reduce`         |
+| cumulative   | cumulative.py   | cumsum, cumprod, cummax, ...                            |
 | contractions | contractions.py | dot_general                                             |
 | control flow | control_flow.py | scan (loops of known length), cond                      |
 | calls        | custom.py       | custom_jvp, custom_vjp (the graph inlines plain calls)  |
@@ -18,6 +22,7 @@ from semigrad.rules import (
     contractions,
     control_flow,
     convolution,
+    cumulative,
     custom,
     elementwise,
     no_edge,
@@ -25,6 +30,7 @@ from semigrad.rules import (
     refused,
     routing,
     scatter,
+    selection,
     windows,
 )
 
@@ -32,6 +38,7 @@ __all__ = [
     "contractions",
     "control_flow",
     "convolution",
+    "cumulative",
     "custom",
     "elementwise",
     "no_edge",
@@ -39,5 +46,6 @@ __all__ = [
     "refused",
     "routing",
     "scatter",
+    "selection",
     "windows",
 ]

@@ -48,25 +48,6 @@ refuse(
 )
 
 refuse(
-    ["cumlogsumexp", "cummax", "cummin", "cumprod", "reduce"],
-    "semigrad has no rule for this reduction. " + _RULE,
-    family="reductions",
-)
-
-refuse(
-    ["scatter-max", "scatter-min", "scatter-mul", "scatter-sub"],
-    "semigrad has no rule for this scatter; it has one for `.at[].set` and `.at[].add`. " + _RULE,
-    family="scatter",
-)
-
-refuse(
-    ["approx_top_k", "sort", "top_k"],
-    "semigrad has no rule for sorting. Sort the indices (`jnp.argsort` has no edges) and index "
-    "with them, " + _STOP,
-    family="selection",
-)
-
-refuse(
     [
         "cholesky", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "ormqr",
         "qr", "schur", "svd", "symmetric_product", "triangular_solve", "tridiagonal",

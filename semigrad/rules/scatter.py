@@ -1,11 +1,14 @@
-"""Writing into an array: results are copies of the operand's elements or of the updates'.
+"""Writing into an array: each element of the operand and of the updates feeds one result element.
 
-`scatter-add` adds its updates, so the operand keeps all its edges; `scatter` and
-`dynamic_update_slice` overwrite, so the elements written over lose theirs.
+`scatter` and `dynamic_update_slice` overwrite, so the elements written over lose their edges; the
+others combine what is written with what was there, so the operand keeps all its edges. An update
+that falls outside the operand has none.
 """
 
+from collections.abc import Callable
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -42,6 +45,12 @@ def _scatter(
 
     Where several updates hit one element only the one that was written has an edge.
     """
+    if params["update_jaxpr"] is not None:
+        raise NotImplementedError(
+            f"cannot follow paths through {site.where}: it is `.at[...].apply(f)`, which JAX has "
+            "no derivative for (`jax.grad` refuses it too). Write `x.at[i].set(f(x[i]))`, or keep "
+            "it out of the differentiated path with `jax.lax.stop_gradient`."
+        )
     semiring = site.semiring
     numbers = 1 + jnp.arange(updates.size, dtype=jnp.int32).reshape(updates.shape)
     dnums, mode = params["dimension_numbers"], params["mode"]
@@ -59,6 +68,47 @@ def _scatter(
     update = _read_back(site, ct, x, indices, updates, **params)
     update = semiring.map(lambda leaf, fill: jnp.where(written, leaf, fill), update, site.fill(2))
     return [operand, None, update]
+
+
+def _combine(
+    site: Site, ct: Element, x: Any, indices: Any, updates: Any, **params: Any
+) -> list[Element | None]:
+    """As each element feeds one result, one `jax.vjp` with ones gives all weights."""
+
+    def through(index: int, own: Any, fun: Callable[[Any], Any], at_own: Element) -> Element | None:
+        if not site.active[index]:
+            return None
+        result, pull = jax.vjp(fun, own)
+        return site.semiring.scale(pull(jnp.ones_like(result))[0], at_own)
+
+    return [
+        through(0, x, lambda own: site.bind(own, indices, updates), ct),
+        None,
+        through(
+            2,
+            updates,
+            lambda own: site.bind(x, indices, own),
+            _read_back(site, ct, x, indices, updates, **params),
+        ),
+    ]
+
+
+for _name in ["scatter-max", "scatter-min", "scatter-sub"]:
+    register_rule(_name, family=_FAMILY)(_combine)
+
+
+@register_rule("scatter-mul", family=_FAMILY)
+def _scatter_mul(
+    site: Site, ct: Element, x: Any, indices: Any, updates: Any, **params: Any
+) -> list[Element | None]:
+    if site.active[2] and not params["unique_indices"]:
+        raise NotImplementedError(
+            f"cannot follow paths through {site.where}: the factors are on a path and may meet at "
+            "one index, and JAX has no derivatives for that (`jax.grad` refuses it too). If no "
+            "index repeats, say so: `.at[...].multiply(..., unique_indices=True)`; or keep the "
+            "factors out of the differentiated path with `jax.lax.stop_gradient`."
+        )
+    return _combine(site, ct, x, indices, updates, **params)
 
 
 def _read_back(

@@ -10,12 +10,14 @@ from cases.calls import CALLS
 from cases.case import Case
 from cases.contractions import CONTRACTIONS
 from cases.control_flow import CONTROL_FLOW
+from cases.cumulative import CUMULATIVE
 from cases.elementwise import ELEMENTWISE
 from cases.models import MODELS
 from cases.no_edge import NO_EDGE
 from cases.reductions import REDUCTIONS
 from cases.routing import ROUTING
 from cases.scatter import SCATTER
+from cases.selection import SELECTION
 from cases.windows import WINDOWS
 
 CASES: Sequence[Case] = [
@@ -23,8 +25,10 @@ CASES: Sequence[Case] = [
     *NO_EDGE,
     *ROUTING,
     *SCATTER,
+    *SELECTION,
     *REDUCTIONS,
     *WINDOWS,
+    *CUMULATIVE,
     *CONTRACTIONS,
     *CONTROL_FLOW,
     *CALLS,
@@ -62,12 +66,20 @@ _REPRESENTATIVE = (
     "routing/where_on_float",
     "scatter/set_repeated",
     "scatter/add_repeated",
+    "scatter/multiply_zeros_rows",
+    "scatter/max_ties",
+    "selection/sort_two_keys",
+    "selection/top_k_ties",
     "reductions/sum_several_axes",
     "reductions/max_ties",
     "reductions/prod_zeros",
     "reductions/cumsum_reverse",
     "windows/sum_everything",
     "windows/max_ties_with_padding",
+    "reductions/reduce_mixed",
+    "cumulative/cumsum_reverse",
+    "cumulative/prod_zeros",
+    "cumulative/max_ties",
     "contractions/matmul",
     "contractions/batch_last",
     "contractions/same_operand",

@@ -16,6 +16,15 @@ def _out_sharding(name: str) -> dict[str, Any]:
     return {key: value for key, value in eqn.params.items() if key != "axes"}
 
 
+def _both(pair: Any) -> Any:
+    return weigh(pair[0]) + weigh(pair[1] ** 2)
+
+
+def _keep_larger(a: Any, b: Any) -> Any:
+    keep = a[0] >= b[0]
+    return jnp.where(keep, a[0], b[0]), jnp.where(keep, a[1], b[1])
+
+
 REDUCTIONS = [
     make(
         "reductions/sum",
@@ -109,21 +118,51 @@ REDUCTIONS = [
     ),
     make("reductions/prod_empty", lambda x, s: weigh(jnp.prod(x, axis=0) * s), real(0, 3), real(3)),
     make(
-        "reductions/cumsum",
-        lambda x: weigh(jnp.cumsum(x, axis=0) ** 2),
+        "reductions/reduce_pairs",
+        lambda x, y: _both(
+            lax.reduce(
+                (x, y),
+                (x.dtype.type(0), x.dtype.type(1)),
+                lambda a, b: (a[0] + b[0], a[1] * b[1]),
+                (1,),
+            )
+        ),
+        real(2, 3),
+        real(2, 3),
+        covers=("reduce",),
+    ),
+    make(
+        "reductions/reduce_argmax",
+        lambda x, y: _both(
+            lax.reduce((x, y), (x.dtype.type(-9), x.dtype.type(0)), _keep_larger, (0,))
+        ),
         real(3, 2),
-        covers=("cumsum",),
+        real(3, 2),
+        covers=("reduce",),
     ),
     make(
-        "reductions/cumsum_reverse",
-        lambda x: weigh(lax.cumsum(x, axis=1, reverse=True) * x),
-        real(2, 5),
-        covers=("cumsum",),
+        "reductions/reduce_mixed",
+        lambda x, y: _both(
+            lax.reduce(
+                (x, y),
+                (x.dtype.type(1), x.dtype.type(0)),
+                lambda a, b: (a[0] * b[0], a[1] * b[0] + a[0] * b[1]),
+                (0, 2),
+            )
+        ),
+        real(2, 3, 2),
+        real(2, 3, 2),
+        covers=("reduce",),
     ),
     make(
-        "reductions/cumsum_size_0_1",
-        lambda x, y: jnp.sum(lax.cumsum(x, axis=0)) + weigh(lax.cumsum(y, axis=0) ** 2),
-        real(0, 2),
-        real(1, 2),
+        "reductions/reduce_size_0_1",
+        lambda x, y, s: weigh(
+            lax.reduce(x, x.dtype.type(1), lambda a, b: a * b + a + b, (0,)) * s
+            + lax.reduce(y, y.dtype.type(0), lambda a, b: a * b + a + b, (0,))
+        ),
+        real(0, 3),
+        real(1, 3),
+        real(3),
+        covers=("reduce",),
     ),
 ]

@@ -3,8 +3,9 @@
 import jax
 import jax.numpy as jnp
 import jax.scipy.special
+import numpy as np
 
-from cases.case import Whole, make, real, weigh
+from cases.case import Whole, exactly, make, real, weigh
 
 SCATTER = [
     make(
@@ -126,5 +127,93 @@ SCATTER = [
         real(5),
         Whole([0, 2, 0, 2, 2]),
         covers=("scatter-add",),
+    ),
+    make(
+        "scatter/subtract",
+        lambda x, y, i: weigh(x.at[i].subtract(y) ** 2),
+        real(5),
+        real(3),
+        Whole([3, 0, 3]),
+        covers=("scatter-sub",),
+    ),
+    make(
+        "scatter/multiply",
+        lambda x, y, i: weigh(x.at[i].multiply(y, unique_indices=True) ** 2),
+        real(5),
+        real(2),
+        Whole([3, 0]),
+        covers=("scatter-mul",),
+    ),
+    make(
+        "scatter/multiply_zeros_rows",
+        lambda x, y, i: weigh(x.at[i].multiply(y, unique_indices=True)),
+        exactly([[0.0, 2.0], [3.0, 0.0], [1.0, -1.0]]),
+        exactly([[0.0, 2.0], [0.0, 0.0]]),
+        Whole([2, 0]),
+        covers=("scatter-mul",),
+    ),
+    make(
+        "scatter/multiply_repeated_constants",
+        lambda x, i: weigh(x.at[i].multiply(jnp.asarray([2.0, -3.0, 0.5], x.dtype)) * x),
+        real(5),
+        Whole([3, 0, 3]),
+        covers=("scatter-mul",),
+    ),
+    make(
+        "scatter/max",
+        lambda x, y, i: weigh(x.at[i].max(y) ** 2),
+        real(5),
+        real(3),
+        Whole([3, 0, 3]),
+        covers=("scatter-max",),
+    ),
+    make(
+        "scatter/max_ties",
+        lambda x, y, i: weigh(x.at[i].max(y)),
+        exactly([1.0, 2.0, 1.0]),
+        exactly([1.0, 2.0, 2.0]),
+        Whole([0, 1, 1]),
+        covers=("scatter-max",),
+    ),
+    make(
+        "scatter/max_itself_promised",
+        lambda x, i: weigh(x.at[i].max(x[:2] * 2.0, mode="promise_in_bounds")),
+        real(3),
+        Whole([2, 0]),
+        covers=("scatter-max",),
+    ),
+    make(
+        "scatter/min_dropped",
+        lambda x, y, i: weigh(x.at[i].min(y, mode="drop") * 2.0),
+        real(5),
+        real(3),
+        Whole([7, 0, -9]),
+        covers=("scatter-min",),
+    ),
+    make(  # of an index that is clipped, JAX 0.10 has no derivative
+        "scatter/min_clip_columns",
+        lambda x, y, i: weigh(x.at[:, i].min(y, mode="clip") * 2.0),
+        real(2, 3),
+        real(2, 2),
+        Whole([2, 0]),
+        covers=("scatter-min",),
+    ),
+    make(
+        "scatter/subtract_clipped_multiply_dropped",
+        lambda x, y, i: weigh(
+            x.at[i].subtract(y, mode="clip").at[i].multiply(y, mode="drop", unique_indices=True)
+        ),
+        real(5),
+        real(2),
+        Whole([7, 0]),
+        covers=("scatter-sub", "scatter-mul"),
+    ),
+    make(
+        "scatter/nothing_written",
+        lambda x, y, i: weigh(x.at[i].subtract(y).at[i].max(y) ** 2),
+        real(3),
+        real(0),
+        Whole(np.zeros(0, int)),
+        covers=("scatter-sub", "scatter-max"),
     ),
 ]

@@ -1,0 +1,192 @@
+"""Bundles of edges: a primitive's local Jacobian, taken row by row, in bounded memory.
+
+A row holds the derivatives of one result element. It comes from `jax.vjp` with a one-hot
+cotangent; each of its entries that is an edge is `scale`d with the cotangent of that element, and
+rows are joined by `plus`, a chunk of them at a time. Leading axes that operands and results share
+are lanes: no edge joins two lanes, so that one pull gives a row of each.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from semigrad.registry import Site
+from semigrad.semirings.base import Element, Semiring
+
+# How many entries of a Jacobian are held at a time (one row at least).
+CHUNK_ENTRIES = 1 << 18
+
+# From the values of active operands to the floating-point results.
+Function = Callable[..., Sequence[Any]]
+# For each result and active operand: which entries [rows, columns] are edges; None means all.
+Tables = Sequence[Sequence[Any]]
+
+
+def pull_rows(
+    site: Site,
+    cts: Sequence[Element | None],
+    fun: Function,
+    operands: Sequence[Any],
+    lanes: int,
+    tables: Tables,
+) -> list[Element]:
+    """Takes cotangents of the results back to operands, through every edge of the Jacobian.
+
+    Args:
+      site: the equation.
+      cts: one per result of `fun`.
+      fun: the primitive as a function of `operands`.
+      operands: the values of the active operands.
+      lanes: how many leading axes are lanes.
+      tables: which entries are edges.
+
+    Returns:
+      One cotangent per operand, of its shape.
+    """
+    semiring = site.semiring
+    results, weigh = _rows(fun, operands, lanes)
+    out: list[Element] = [semiring.zero(x.shape, x.dtype) for x in operands]
+    for number, ct in enumerate(cts):
+        if ct is not None and results[number].size:
+            row = functools.partial(weigh, number)
+            through = _pull(semiring, ct, results[number], row, operands, lanes, tables[number])
+            out = [semiring.plus(a, b) for a, b in zip(out, through, strict=True)]
+    return out
+
+
+def supports(fun: Function, operands: Sequence[Any], lanes: int, tolerance: float) -> list[Any]:
+    """Finds the entries of a Jacobian that are not zero at a point.
+
+    Args:
+      fun: from active operands to floating-point results.
+      operands: the point.
+      lanes: how many leading axes are lanes; an entry counts if it does in any lane.
+      tolerance: up to this times the largest entry of its row's result, it is roundoff.
+
+    Returns:
+      For each result and operand a boolean array [rows, columns].
+    """
+    results, weigh = _rows(fun, operands, lanes)
+    found = []
+    for number, result in enumerate(results):
+        rows = math.prod(result.shape[lanes:])
+        if not rows:
+            found.append([jnp.zeros((0, math.prod(x.shape[lanes:])), bool) for x in operands])
+            continue
+        jacobians = lax.map(
+            lambda id_, number=number: [w[0] for w in weigh(number, id_[None])],
+            jnp.arange(rows),
+            batch_size=min(rows, _chunk(operands)),
+        )
+        found.append([_support(jacobian, tolerance) for jacobian in jacobians])
+    return found
+
+
+def _support(jacobian: Any, tolerance: float) -> Any:
+    size = jnp.abs(jacobian)
+    largest = jnp.max(jnp.where(jnp.isfinite(size), size, 0), initial=0)
+    present = ~(size <= tolerance * largest)  # a NaN is no zero
+    return jnp.any(present, axis=tuple(range(1, jacobian.ndim - 1)))
+
+
+def _rows(
+    fun: Function, operands: Sequence[Any], lanes: int
+) -> tuple[Sequence[Any], Callable[[int, Any], list[Any]]]:
+    """Returns the results, and a function from ids of rows to their [ids, *lanes, columns]."""
+    results, pull = jax.vjp(fun, *operands)
+
+    def row(number: int, id_: Any) -> Sequence[Any]:
+        cts = [jnp.zeros_like(result) for result in results]
+        core = cts[number].shape[lanes:]
+        hot = (jnp.arange(math.prod(core)) == id_).reshape(core)
+        cts[number] = jnp.broadcast_to(hot, cts[number].shape).astype(cts[number].dtype)
+        return pull(cts)
+
+    def rows(number: int, ids: Any) -> list[Any]:
+        weights = jax.vmap(lambda id_: row(number, id_))(ids)
+        return [w.reshape(*w.shape[: 1 + lanes], _columns(x, lanes))
+                for w, x in zip(weights, operands, strict=True)]  # fmt: skip
+
+    return results, rows
+
+
+def _pull(
+    semiring: Semiring,
+    ct: Element,
+    result: Any,
+    weigh: Callable[[Any], Sequence[Any]],
+    operands: Sequence[Any],
+    lanes: int,
+    tables: Sequence[Any],
+) -> list[Element]:
+    """Takes one result's cotangent back."""
+    lane_shape, dtype = result.shape[:lanes], result.dtype
+    rows = math.prod(result.shape[lanes:])
+    chunk = min(rows, _chunk(operands))
+    steps = -(-rows // chunk)
+
+    def pack(leaf: Any, fill: Any) -> Any:
+        leaf = jnp.moveaxis(leaf.reshape(*lane_shape, rows), -1, 0)
+        leaf = lax.pad(leaf, fill, [(0, steps * chunk - rows, 0)] + [(0, 0, 0)] * lanes)
+        return leaf.reshape(steps, chunk, *lane_shape)
+
+    def step(totals: list[Element], at: tuple[Any, Element]) -> tuple[list[Element], None]:
+        ids, row_cts = at
+        through = [
+            _join(semiring, weight.astype(dtype), row_cts, _read(table, ids, lanes))
+            for weight, table in zip(weigh(ids), tables, strict=True)
+        ]
+        return [semiring.plus(a, b) for a, b in zip(totals, through, strict=True)], None
+
+    ids = jnp.arange(steps * chunk).reshape(steps, chunk)
+    packed = semiring.map(pack, ct, semiring.zero((), dtype))
+    totals = [semiring.zero((*lane_shape, _columns(x, lanes)), dtype) for x in operands]
+    if steps == 1:
+        first = semiring.map(lambda leaf: leaf[0], packed)
+        totals, _ = step(totals, (ids[0], first))
+    else:
+        totals, _ = lax.scan(step, totals, (ids, packed))
+    return [
+        semiring.map(
+            lambda leaf, fill, x=x: leaf.reshape(x.shape).astype(fill.dtype),
+            total,
+            semiring.zero((), x.dtype),
+        )
+        for total, x in zip(totals, operands, strict=True)
+    ]
+
+
+def _join(semiring: Semiring, weight: Any, row_cts: Element, is_edge: Any) -> Element:
+    """Extends the paths from a chunk of rows by their edges, and joins the rows."""
+    spread = semiring.map(lambda leaf: jnp.broadcast_to(leaf[..., None], weight.shape), row_cts)
+    scaled = semiring.scale(weight, spread)
+    if is_edge is not None:
+        # A NaN shows, whatever it should have been.
+        is_edge = is_edge | jnp.isnan(weight)
+        scaled = semiring.map(
+            lambda leaf, fill: jnp.where(is_edge, leaf, fill),
+            scaled,
+            semiring.zero((), weight.dtype),
+        )
+    return semiring.sum(scaled, 0)
+
+
+def _read(table: Any, ids: Any, lanes: int) -> Any:
+    """Returns a table's rows, to broadcast against [ids, *lanes, columns]."""
+    if table is None:
+        return None
+    rows = jnp.asarray(table).at[ids].get(mode="fill", fill_value=False)
+    return rows.reshape(rows.shape[0], *(1,) * lanes, rows.shape[1])
+
+
+def _columns(x: Any, lanes: int) -> int:
+    return math.prod(x.shape[lanes:])
+
+
+def _chunk(operands: Sequence[Any]) -> int:
+    return max(1, CHUNK_ENTRIES // max(1, sum(x.size for x in operands)))
