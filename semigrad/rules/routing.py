@@ -15,6 +15,7 @@ from semigrad.registry import INTERNAL, Site, register_rule
 from semigrad.semirings.base import Element
 
 _FAMILY = "routing"
+_FILL = lax.GatherScatterMode.FILL_OR_DROP
 
 
 def _copy(site: Site, ct: Element, *_: Any, **__: Any) -> list[Element | None]:
@@ -58,8 +59,11 @@ for _name in ["optimization_barrier", "device_put"]:
 def _reshape(
     site: Site, ct: Element, x: Any, *_: Any, dimensions: Any, **__: Any
 ) -> list[Element | None]:
-    assert dimensions is None, "lax.reshape writes a permutation as a transpose"
-    return [site.semiring.map(lambda leaf: leaf.reshape(x.shape), ct)]
+    """With `dimensions` the operand is transposed first."""
+    order = range(x.ndim) if dimensions is None else dimensions
+    shape = [x.shape[axis] for axis in order]
+    back = np.argsort(order).tolist()
+    return [site.semiring.map(lambda leaf: lax.transpose(leaf.reshape(shape), back), ct)]
 
 
 @register_rule("squeeze", family=_FAMILY)
@@ -120,7 +124,8 @@ def _slice(
 @register_rule("dynamic_slice", family=_FAMILY)
 def _dynamic_slice(site: Site, ct: Element, x: Any, *starts: Any, **_: Any) -> list[Element | None]:
     def place(zero: Any, leaf: Any) -> Any:
-        return lax.dynamic_update_slice(zero, leaf, starts)
+        # A start that is still negative in the equation is clamped, not counted from the end.
+        return lax.dynamic_update_slice(zero, leaf, starts, allow_negative_indices=False)
 
     return [site.semiring.map(place, site.zero(0), ct)] + [None] * len(starts)
 
@@ -221,7 +226,8 @@ def _gather(
     """Joins the rows read from each position of the operand.
 
     Axes that are read whole are not indexed: the positions read are found by gathering the
-    operand's own flat indices over the other axes only.
+    operand's own flat indices over the other axes only. An index outside of the operand that was
+    promised to be inside has no edge, as for `jax.grad`.
     """
     semiring = site.semiring
     unseen = {*dimension_numbers.collapsed_slice_dims, *dimension_numbers.operand_batching_dims}
@@ -237,7 +243,7 @@ def _gather(
         indices,
         dimension_numbers,
         [1 if axis in whole else size for axis, size in enumerate(slice_sizes)],
-        mode=params["mode"],
+        mode=_FILL if params["mode"] == lax.GatherScatterMode.PROMISE_IN_BOUNDS else params["mode"],
         unique_indices=params["unique_indices"],
         indices_are_sorted=params["indices_are_sorted"],
         fill_value=-1,

@@ -22,11 +22,15 @@ _FAMILY = "scatter"
 def _dynamic_update_slice(
     site: Site, ct: Element, x: Any, update: Any, *starts: Any
 ) -> list[Element | None]:
+    # A start that is still negative in the equation is clamped, not counted from the end.
     def erase(leaf: Any, zero: Any) -> Any:
-        return lax.dynamic_update_slice(leaf, zero, starts)
+        return lax.dynamic_update_slice(leaf, zero, starts, allow_negative_indices=False)
+
+    def read(leaf: Any) -> Any:
+        return lax.dynamic_slice(leaf, starts, update.shape, allow_negative_indices=False)
 
     operand = site.semiring.map(erase, ct, site.zero(1))
-    written = site.semiring.map(lambda leaf: lax.dynamic_slice(leaf, starts, update.shape), ct)
+    written = site.semiring.map(read, ct)
     return [operand, written] + [None] * len(starts)
 
 
@@ -141,7 +145,10 @@ def _gather_updates(
     dnums: lax.ScatterDimensionNumbers,
     mode: Any,
 ) -> Any:
-    """Gathers `source` (of the operand's shape) at the places that the updates were sent to."""
+    """Gathers `source` (of the operand's shape) at the places that the updates were sent to.
+
+    `fill` stands for a place outside, unless the mode clips it or promises that there is none.
+    """
     unseen = {*dnums.inserted_window_dims, *dnums.operand_batching_dims}
     windows = iter(dnums.update_window_dims)
     slice_sizes = [1 if axis in unseen else updates.shape[next(windows)] for axis in range(x.ndim)]
@@ -152,7 +159,7 @@ def _gather_updates(
         operand_batching_dims=tuple(dnums.operand_batching_dims),
         start_indices_batching_dims=tuple(dnums.scatter_indices_batching_dims),
     )
-    if mode == lax.GatherScatterMode.CLIP:
+    if mode in (lax.GatherScatterMode.CLIP, lax.GatherScatterMode.PROMISE_IN_BOUNDS):
         return lax.gather(source, indices, gather_dnums, slice_sizes, mode=mode)
     inside = lax.gather(
         jnp.ones(x.shape, jnp.int32),

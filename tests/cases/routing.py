@@ -55,6 +55,13 @@ ROUTING = [
     make(
         "routing/reshape_scalar", lambda x: weigh(x.reshape(1, 1) * x), real(), covers=("reshape",)
     ),
+    make(
+        "routing/reshape_of_transposed",
+        lambda x, y: weigh(lax.reshape(x, (3, 10), (2, 0, 1)) * y.reshape(3, 10)),
+        real(2, 5, 3),
+        real(2, 5, 3),
+        covers=("reshape",),
+    ),
     make("routing/reshape_empty", lambda x: jnp.sum(x.reshape(3, 0)), real(0, 3)),
     make(
         "routing/transpose",
@@ -129,6 +136,19 @@ ROUTING = [
         covers=("dynamic_slice",),
     ),
     make(
+        "routing/dynamic_slice_clamped_from_below",
+        lambda x, i: weigh(lax.dynamic_slice(x, (i,), (2,)) * x[:2]),
+        real(5),
+        Whole(-7),
+        covers=("dynamic_slice",),
+    ),
+    make(
+        "routing/dynamic_slice_literal_start",
+        lambda x: weigh(lax.dynamic_slice(x, (-7, -1), (2, 2)) * x[:2, :2]),
+        real(5, 3),
+        covers=("dynamic_slice",),
+    ),
+    make(
         "routing/dynamic_update_slice",
         lambda x, y, i: weigh(lax.dynamic_update_slice(x, y, (i, jnp.ones_like(i))) * x),
         real(3, 5),
@@ -141,6 +161,13 @@ ROUTING = [
         lambda x, i: weigh(lax.dynamic_update_slice(x, x[:2], (i,)) * x),
         real(5),
         Whole(8),
+        covers=("dynamic_update_slice",),
+    ),
+    make(
+        "routing/dynamic_update_slice_clamped_from_below",
+        lambda x, i: weigh(lax.dynamic_update_slice(x, x[:2], (i,)) * x),
+        real(5),
+        Whole(-7),
         covers=("dynamic_update_slice",),
     ),
     make(
