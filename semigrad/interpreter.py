@@ -159,7 +159,7 @@ def make_site(
         out_avals=tuple(v.aval for v in eqn.outvars),
         bodies=program.bodies_of(eqn),
         residuals=residuals,
-        where=str(eqn),
+        where=eqn,
     )
 
 

@@ -34,7 +34,7 @@ class Site:
       out_avals: shapes and dtypes of the results.
       bodies: of control flow: the programs of its branches or of its loop's step.
       residuals: what the entry's `forward` left for the rule.
-      where: the primitive, its scope and the user's line, for messages.
+      where: what prints as the primitive, its scope and the user's line, for messages.
     """
 
     semiring: Semiring
@@ -44,7 +44,7 @@ class Site:
     out_avals: tuple[Any, ...]
     bodies: tuple[Any, ...] = ()
     residuals: Any = None
-    where: str = "this primitive"
+    where: Any = "this primitive"
 
     def zero(self, operand: int) -> Element:
         """Returns "no path" in the shape of an operand."""

@@ -43,6 +43,41 @@ def test_a_rule_from_outside() -> None:
     assert "semigrad_test_registered" in sg.coverage().handled
 
 
+@jax.jit
+def semigrad_test_gelu(x: Array) -> Array:
+    return x * jax.nn.sigmoid(1.7 * x)
+
+
+def test_a_rule_for_a_jitted_function() -> None:
+    """With a rule of its own each call is one equation: here one edge per element, not two."""
+
+    def loop(x: Array) -> Array:
+        rows = jnp.stack([semigrad_test_gelu(x), x])
+        return jax.lax.scan(lambda c, row: (semigrad_test_gelu(c) * row, None), x[0], rows[:, 0])[0]
+
+    f = lambda x: jnp.sum(semigrad_test_gelu(x) * jnp.asarray([1.0, -2.0, 0.5]))
+    x = jnp.asarray([0.3, -1.0, 2.0])
+    np.testing.assert_allclose(sg.backprop(f, sg.Count())(x), np.log([2.0, 2.0, 2.0]))
+    count = float(sg.backprop(loop, sg.Count())(x)[0])
+    name = "jit(semigrad_test_gelu)"
+
+    @sg.register_rule(name, multiple_results=True, pointwise=True)
+    def gelu_rule(site: Any, cts: list[Any], x: Array, **params: Any) -> list[Any]:
+        _, (weight,) = jax.jvp(site.bind, (x,), (jnp.ones_like(x),))
+        return [site.semiring.scale(weight, cts[0])]
+
+    semiring = sg.Product(sg.SumProduct(), sg.MaxProduct(), sg.Count())
+    got = jax.jit(jax.vmap(sg.backprop(f, semiring)))(x[None])
+    want = jax.grad(f)(x)
+    np.testing.assert_allclose(got[0][0], want)
+    np.testing.assert_allclose(got[1].max[0], want)
+    np.testing.assert_allclose(got[2][0], np.zeros(3))
+    assert sg.top_path(f)(x).steps[0].primitive == name
+    assert sg.coverage().handled[name] == "user"
+    np.testing.assert_allclose(sg.backprop(loop, sg.SumProduct())(x), jax.grad(loop)(x))
+    assert float(sg.backprop(loop, sg.Count())(x)[0]) < count
+
+
 def test_registering_twice_raises() -> None:
     with pytest.raises(ValueError, match="dot_general"):
         sg.register_rule("dot_general")(lambda site, ct, *operands, **params: [None, None])
@@ -60,6 +95,20 @@ def test_a_rule_of_the_wrong_shape_is_found_out() -> None:
     sg.register_rule(wrong)(lambda site, ct, x, **params: [site.semiring.sum(ct, 0)])
     with pytest.raises(Exception, match="semigrad_test_wrong_shape"):
         sg.backprop(lambda x: jnp.sum(wrong.bind(x)), sg.Count())(jnp.ones(3))
+
+
+def test_a_rule_of_the_wrong_dtype_is_found_out() -> None:
+    wrong = _primitive("semigrad_test_wrong_dtype")
+
+    @sg.register_rule(wrong)
+    def rule(site: Any, ct: Any, x: Array, **params: Any) -> list[Any]:
+        return [site.semiring.map(lambda leaf: leaf.astype(jnp.float32), ct)]
+
+    f = lambda x: jnp.sum(wrong.bind(x))
+    looped = lambda x: jax.lax.scan(lambda c, row: (c + f(row), None), 0.0, x[None])[0]
+    for g in (f, looped):
+        with pytest.raises(TypeError, match=r"rule of 'semigrad_test_wrong_dtype'.*float32"):
+            sg.backprop(g, sg.SumProduct())(jnp.ones(3))
 
 
 def test_coverage_leaves_nothing_unknown() -> None:
@@ -82,12 +131,19 @@ def test_coverage_of_the_families() -> None:
         "select_n": "routing",
         "scatter-add": "scatter",
         "reduce_max": "reductions",
-        "cumsum": "reductions",
+        "cumsum": "cumulative",
         "dot_general": "contractions",
+        "conv_general_dilated": "contractions",
+        "reduce_window_max": "windows",
+        "sort": "selection",
+        "cumprod": "cumulative",
+        "scan": "control flow",
+        "cond": "control flow",
+        "jit": "calls",
         "floor": "no edge",
         "stop_gradient": "no edge",
     }
     for primitive, family in families.items():
         assert coverage.handled[primitive] == family
-    for primitive in ("scan", "cond", "while", "conv_general_dilated", "sort", "cholesky"):
+    for primitive in ("while", "pure_callback", "complex", "new_ref", "psum"):
         assert primitive in coverage.refused

@@ -23,7 +23,7 @@ _UNIQUE = [
     "routing/gather_elements",
     "routing/select_n_three_cases",
     "scatter/add_repeated",
-    "reductions/cumsum_reverse",
+    "cumulative/cumsum_reverse",
     "contractions/three_factors",
     "contractions/same_operand",
     "calls/jit_nested",

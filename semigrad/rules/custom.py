@@ -2,8 +2,8 @@
 
 The author's rule is obeyed, so that sum-product always equals `jax.grad`. Where the rule is
 pointwise, the call has one edge per element, weighted by the author's derivative. Any other call
-is replaced in the graph by its tangent program (of a `custom_vjp`: its backward program
-transposed), whose equations are read like any others.
+is replaced in the graph by its tangent program (of a `custom_vjp` or a `linear_call`: its backward
+program transposed), whose equations are read like any others.
 """
 
 import dataclasses
@@ -14,7 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from semigrad import _compat, graph
+from semigrad import _compat, graph, interpreter
 from semigrad.graph import Constant, Equation, Variable
 from semigrad.registry import (
     INTERNAL,
@@ -147,6 +147,24 @@ def _vjp_program(eqn: Equation, followed: Sequence[int]) -> Callable[..., Any]:
     return program
 
 
+def _linear_call_program(eqn: Equation, followed: Sequence[int]) -> Callable[..., Any]:
+    """The author's transpose, read as a function: its own transpose would be the call again."""
+
+    def program(operands: Sequence[Any], tangents: Sequence[Any]) -> Any:
+        fun = _of_active(eqn.evaluate, operands, followed)
+        results, pull = jax.vjp(fun, *(operands[i] for i in followed))
+        body, _ = graph.trace(pull, results, descend=True)
+        inlined = interpreter.plan(body, ())
+
+        def apply(cts: Sequence[Any]) -> tuple[Any, ...]:
+            values = interpreter.evaluate(inlined, cts)
+            return tuple(interpreter.read(values, v) for v in body.outputs)
+
+        return _apply_transpose(eqn, apply, results, tangents)
+
+    return program
+
+
 def _apply_transpose(
     eqn: Equation, pull: Callable[..., Any], results: Any, tangents: Sequence[Any]
 ) -> Any:
@@ -198,6 +216,7 @@ def _is_pointwise(
 for _name, _program, _body in (
     ("custom_jvp_call", _jvp_program, "call_jaxpr"),
     ("custom_vjp_call", _vjp_program, "call_jaxpr"),
+    ("linear_call", _linear_call_program, "callee"),
 ):
     register_rule(
         _name,

@@ -16,14 +16,27 @@ refuse(
 )
 
 refuse(
-    [
-        "call_hi_primitive", "call_hi_primitive_linearized", "composite", "custom_lin",
-        "custom_linear_solve", "linear_call", "mpmd_map", "pallas_call",
-        "remat_opt", "run_state", "shard_map",
-    ],
-    "semigrad does not look inside this kind of call. Call the function without it, " + _STOP,
+    ["composite", "pallas_call"],
+    "JAX cannot differentiate it in reverse either. Wrap it in a function with a derivative of its "
+    "own (`jax.custom_vjp`), " + _STOP,
     family="calls",
-)  # fmt: skip
+    error=ValueError,
+)
+
+refuse(
+    ["mpmd_map", "shard_map"],
+    "its edges lead to other devices. Apply semigrad inside it, to the function of one device, or "
+    "give the arrays shardings and let `jax.jit` place them, " + _STOP,
+    family="calls",
+)
+
+refuse(
+    ["call_hi_primitive", "call_hi_primitive_linearized", "custom_lin", "remat_opt", "run_state"],
+    "it is a call that JAX makes in the middle of a transformation of its own or for experimental "
+    "types, and semigrad does not look inside. Apply semigrad to the function before that, "
+    + _STOP,
+    family="calls",
+)
 
 refuse(
     ["ragged_dot_general", "scaled_dot", "scaled_matmul"],

@@ -8,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import jax.scipy.special
 import numpy as np
+import optax
+from jax.custom_derivatives import SymbolicZero
 from jax.extend.core import primitives as jex_primitives
 
 from cases.case import Array, Whole, exactly, make, positive, real, weigh
@@ -145,6 +147,113 @@ def _closed_call(f: Callable[..., Array], *args: Array) -> Array:
     closed = jax.make_jaxpr(f)(*args)
     call = jex_primitives.closed_call_p
     return call.bind(*args, **call.get_bind_params({"call_jaxpr": closed}))[0]
+
+
+@partial(jax.custom_jvp, nondiff_argnums=(0, 2))
+def applied(fun: Callable[[Array], Array], x: Array, scale: float) -> Array:
+    """A function and a number that are not differentiated in, around the operand."""
+    return fun(x) * scale
+
+
+@applied.defjvp
+def _applied_jvp(fun: Any, scale: float, primals: Any, tangents: Any) -> Any:
+    (x,), (t,) = primals, tangents
+    return fun(x) * scale, 3.0 * scale * x * t
+
+
+@jax.custom_jvp
+def lazy_product(x: Array, y: Array) -> Array:
+    return x * y
+
+
+def _lazy_product_jvp(primals: Any, tangents: Any) -> Any:
+    """Told which tangents are symbolically zero, it leaves these out."""
+    (x, y), (s, t) = primals, tangents
+    out = jnp.zeros_like(x)
+    if not isinstance(s, SymbolicZero):
+        out = out + 2.0 * y * s
+    if not isinstance(t, SymbolicZero):
+        out = out + x * t
+    return x * y, out
+
+
+lazy_product.defjvp(_lazy_product_jvp, symbolic_zeros=True)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(1,))
+def powered(tree: dict[str, Array], n: int) -> dict[str, Array]:
+    """Pytrees in, out and as residuals; a number that is not differentiated in."""
+    return {"power": tree["a"] ** n, "product": tree["a"] * tree["b"]}
+
+
+def _powered_fwd(tree: Any, n: int) -> Any:
+    return powered(tree, n), {"left": tree["a"], "rest": (tree["b"], n * 2.0)}
+
+
+def _powered_bwd(n: int, residuals: Any, cts: Any) -> Any:
+    (b, twice), a = residuals["rest"], residuals["left"]
+    return ({"a": twice * a * cts["power"] + b * cts["product"], "b": a * cts["product"]},)
+
+
+powered.defvjp(_powered_fwd, _powered_bwd)
+
+
+@jax.custom_vjp
+def lazy_sum(x: Array, y: Array) -> Array:
+    return x + y
+
+
+def _lazy_sum_fwd(x: Any, y: Any) -> Any:
+    """Told which operands are perturbed."""
+    return x.value + y.value, (x.perturbed, y.perturbed)
+
+
+def _lazy_sum_bwd(perturbed: Any, ct: Array) -> Any:
+    return tuple(ct * 5.0 if p else None for p in perturbed)
+
+
+lazy_sum.defvjp(_lazy_sum_fwd, _lazy_sum_bwd, symbolic_zeros=True)
+
+
+@jax.custom_vjp
+def inner_rule(x: Array) -> Array:
+    return jnp.sin(x)
+
+
+inner_rule.defvjp(lambda x: (jnp.sin(x), x), lambda x, ct: (ct * x * x,))
+
+
+@jax.custom_jvp
+def outer_rule(x: Array) -> Array:
+    return inner_rule(x) * 2.0
+
+
+@outer_rule.defjvp
+def _outer_rule_jvp(primals: Any, tangents: Any) -> Any:
+    """By means of another function with a rule of its own."""
+    (x,), (t,) = primals, tangents
+    y, d = jax.jvp(two_term_cube, (x,), (t,))
+    return outer_rule(x), d * y * inner_rule(x)
+
+
+def _straight_through(x: Array) -> Array:
+    return x + jax.lax.stop_gradient(jnp.round(x) - x)
+
+
+def _linear_call(x: Array, scale: Array) -> Array:
+    """Linear in x; its author's transpose says 3 where the function says 1."""
+    call = jax.custom_derivatives.linear_call
+    return call(lambda r, t: r * t, lambda r, ct: 3.0 * r * ct, scale, x)
+
+
+@jax.custom_batching.custom_vmap
+def batched(x: Array) -> Array:
+    return jnp.sin(x) * x
+
+
+@batched.def_vmap
+def _batched_rule(size: int, in_batched: Any, x: Array) -> Any:
+    return jnp.sin(x) * x, in_batched[0]
 
 
 CALLS = [
@@ -295,5 +404,69 @@ CALLS = [
         "calls/log_softmax_difference",
         lambda x: jax.nn.log_softmax(x)[1] - jax.nn.log_softmax(x)[2],
         real(5),
+    ),
+    make(
+        "calls/custom_jvp_function_operand",
+        lambda x: weigh(applied(jnp.tanh, x, 0.5) * x),
+        real(3),
+        covers=("custom_jvp_call",),
+    ),
+    make(
+        "calls/custom_jvp_symbolic_zeros",
+        lambda x, y: weigh(lazy_product(x, jnp.ones_like(x)) + lazy_product(x, y)),
+        real(3),
+        real(3),
+        covers=("custom_jvp_call",),
+    ),
+    make(
+        "calls/custom_vjp_pytrees",
+        lambda a, b: sum(map(weigh, powered({"a": a, "b": b}, 3).values())),
+        real(2),
+        real(2),
+        covers=("custom_vjp_call",),
+    ),
+    make(
+        "calls/custom_vjp_symbolic_zeros",
+        lambda x, y: weigh(lazy_sum(x, jnp.ones_like(x)) * lazy_sum(x, y)),
+        real(2),
+        real(2),
+        covers=("custom_vjp_call",),
+    ),
+    make("calls/custom_jvp_by_another", lambda x: weigh(outer_rule(x) * x), real(3)),
+    make("calls/custom_jvp_under_vmap", lambda x: weigh(jax.vmap(normalised)(x)), positive(2, 3)),
+    make("calls/custom_vjp_under_vmap", lambda x: weigh(jax.vmap(inner_rule)(x)), real(2, 3)),
+    make("calls/straight_through", lambda x: weigh(_straight_through(x) * x), real(3)),
+    make(
+        "calls/linear_call",
+        lambda x, s: weigh(_linear_call(x, jax.lax.stop_gradient(s)) * s),
+        real(3),
+        real(3),
+        covers=("linear_call",),
+    ),
+    make(
+        "calls/cross_entropy",
+        lambda x, i: weigh(optax.softmax_cross_entropy_with_integer_labels(x, i)),
+        real(2, 3),
+        Whole([2, 0]),
+        strict=False,
+    ),
+    make(
+        "calls/sigmoid_cross_entropy",
+        lambda x, y: weigh(optax.sigmoid_binary_cross_entropy(x, y)),
+        real(3),
+        real(3, low=0.0, high=1.0),
+    ),
+    make("calls/huber_loss", lambda x, y: weigh(optax.huber_loss(x, y)), real(3), real(3)),
+    make("calls/cosine_distance", lambda x, y: optax.cosine_distance(x, y), real(3), real(3)),
+    make("calls/norm_at_0", lambda x: optax.safe_norm(x, 1e-3), exactly([0.0, 0.0])),
+    make("calls/glu", lambda x: weigh(jax.nn.glu(x)), real(4)),
+    make("calls/celu", lambda x: weigh(jax.nn.celu(x)), real(4)),
+    make("calls/hard_swish", lambda x: weigh(jax.nn.hard_swish(x * 2.0)), real(5)),
+    make("calls/standardize", lambda x: weigh(jax.nn.standardize(x)), real(3)),
+    make(
+        "calls/dot_product_attention",
+        lambda q: weigh(jax.nn.dot_product_attention(q, q, q)),
+        real(1, 2, 1, 2),
+        rtol=1e-6,  # its softmax is float32
     ),
 ]
