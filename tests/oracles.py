@@ -24,6 +24,7 @@ PATH_LIMIT = 200_000
 _INLINED = {"jit", "pjit", "remat2", "checkpoint", "closed_call", "eval_jaxpr", "call", "core_call"}
 _CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
 _CHOOSING = {"sort", "top_k", "approx_top_k"}
+_NOT_BATCHED = {"ragged_dot_general"}  # by JAX, unless all operands are
 
 Ids = np.ndarray  # node numbers, in the shape of the variable; None stands for "no node"
 
@@ -322,7 +323,7 @@ def _local_jacobians(
 
                 if not operands[slot].size:
                     continue
-                there = jax.vmap(jacobian)(samples[slot])
+                there = _over_rows(eqn, jacobian)(samples[slot])
                 present = [jnp.any(jnp.isfinite(t) & (t != 0), axis=0) for t in there]
                 found[slot] = (jacobian(float_operands), present)
             return results, found
@@ -378,8 +379,15 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
         def tangent(t: Any) -> Any:
             return jax.jvp(of_slot, (x,), (t,))[1]
 
-    tangents = jax.vmap(tangent)(basis)
+    tangents = _over_rows(eqn, tangent)(basis)
     return [t.reshape(x.size, t.size // x.size) for t in tangents]
+
+
+def _over_rows(eqn: Any, f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` for each row of its argument."""
+    if eqn.primitive.name in _NOT_BATCHED:
+        return lambda rows: jax.lax.map(f, rows)
+    return jax.vmap(f)
 
 
 def _samples(point: Sequence[Any], slot: int) -> list[np.ndarray]:

@@ -39,8 +39,9 @@ refuse(
 )
 
 refuse(
-    ["ragged_dot_general", "scaled_dot", "scaled_matmul"],
-    "semigrad has no rule for this contraction. " + _RULE,
+    ["scaled_dot", "scaled_matmul", "scaled_matmul_wrapper"],
+    "JAX has no derivative for a product of scaled narrow numbers (as `jax.grad` says too); "
+    "`jax.nn.scaled_dot_general` has one of its own. " + _RULE,
     family="contractions",
 )
 

@@ -19,6 +19,7 @@ def _conv(x: Array, w: Array, **options: Any) -> Array:
     return lax.conv_general_dilated(x, w, **options)
 
 
+_RAGGED = ("ragged_dot_general",)
 _CHANNELS_LAST = ("NHWC", "HWIO", "NHWC")
 _CONV = ("conv_general_dilated",)
 
@@ -331,5 +332,29 @@ CONTRACTIONS = [
         real(1, 2, 3),
         real(2, 2, 2),
         covers=_CONV,
+    ),
+    # Squared: JAX batches this primitive only where every operand has the batch.
+    make(
+        "contractions/ragged",
+        lambda x, y, n: weigh(lax.ragged_dot(x, y, n) ** 2),
+        real(5, 2),
+        real(3, 2, 3),
+        Whole([2, 0, 1]),
+        covers=_RAGGED,
+    ),
+    make(
+        "contractions/ragged_zeros",
+        lambda x, y, n: weigh(lax.ragged_dot(x, y, n) ** 2),
+        exactly([[1.0, 0.0], [2.0, -1.0], [0.0, 0.0]]),
+        real(2, 2, 2),
+        Whole([1, 2]),
+        covers=_RAGGED,
+    ),
+    make(
+        "contractions/ragged_one_active",
+        lambda y, n: weigh(lax.ragged_dot(lax.stop_gradient(y.reshape(4, 2)), y, n) ** 2),
+        real(2, 2, 2),
+        Whole([2, 1]),
+        covers=_RAGGED,
     ),
 ]
