@@ -24,6 +24,11 @@ PATH_LIMIT = 200_000
 _INLINED = {"jit", "pjit", "remat2", "checkpoint", "closed_call", "eval_jaxpr", "call", "core_call"}
 _CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
 _CHOOSING = {"sort", "top_k", "approx_top_k"}
+# Of a symmetric, positive definite matrix; and those whose Jacobians have roundoff in place of
+# zeros, to tell from entries by its size.
+_SYMMETRIC = {"cholesky", "eigh"}
+_ROUNDED = {"cholesky", "eigh", "lu", "qr", "svd"}
+_ROUNDOFF = 1e-9
 
 Ids = np.ndarray  # node numbers, in the shape of the variable; None stands for "no node"
 
@@ -282,12 +287,15 @@ def _local_jacobians(
                 if not operands[slot].size:
                     continue
                 there = jax.vmap(jacobian)(samples[slot])
-                present = [jnp.any(jnp.isfinite(t) & (t != 0), axis=0) for t in there]
+                noise = _ROUNDOFF if eqn.primitive.name in _ROUNDED else 0.0
+                present = [jnp.any(_not_zero(t, noise), axis=0) for t in there]
                 found[slot] = (jacobian(float_operands), present)
             return results, found
 
         _jacobian_cache[key] = jax.jit(compute)
     samples = {slot: _samples(point, floats.index(slot)) for slot in slots}
+    if eqn.primitive.name in _SYMMETRIC:
+        samples = {slot: [_positive_definite(x) for x in xs] for slot, xs in samples.items()}
     results, found = _jacobian_cache[key](point, samples, others)
     jacobians: dict[int, list[Jacobian]] = {}
     for slot in slots:
@@ -299,8 +307,11 @@ def _local_jacobians(
         for weights, present in zip(*found[slot], strict=True):
             w = np.asarray(weights, np.float64)
             here = np.isfinite(w) & (w != 0)
-            found_anywhere = eqn.primitive.name not in _CHOOSING
-            jacobians[slot].append((w, np.asarray(present) | here if found_anywhere else here))
+            if eqn.primitive.name in _ROUNDED:
+                here = np.asarray(present)
+            elif eqn.primitive.name not in _CHOOSING:
+                here |= np.asarray(present)
+            jacobians[slot].append((w, here))
     return results, jacobians
 
 
@@ -339,6 +350,16 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
 
     tangents = jax.vmap(tangent)(basis)
     return [t.reshape(x.size, t.size // x.size) for t in tangents]
+
+
+def _not_zero(jacobians: Any, noise: float) -> Any:
+    """Which entries of a stack of Jacobians are more than noise."""
+    size = jnp.where(jnp.isfinite(jacobians), jnp.abs(jacobians), 0)
+    return size > noise * jnp.max(size, axis=(1, 2), keepdims=True, initial=0)
+
+
+def _positive_definite(x: np.ndarray) -> np.ndarray:
+    return x @ np.swapaxes(x, -1, -2) + np.eye(x.shape[-1])
 
 
 def _samples(point: Sequence[Any], slot: int) -> list[np.ndarray]:

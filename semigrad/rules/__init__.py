@@ -10,6 +10,7 @@
 | reductions   | reductions.py   | sums, maxima, products along axes; `lax.reduce`         |
 | cumulative   | cumulative.py   | cumsum, cumprod, cummax, ...                            |
 | contractions | contractions.py | dot_general                                             |
+| linear algebra | linalg.py     | cholesky, lu, qr, svd, eigh, solves                     |
 | calls        | custom.py       | custom_jvp, custom_vjp (the graph inlines plain calls)  |
 | refused      | refused.py      | what is refused, with the reason and the way out        |
 """
@@ -19,6 +20,8 @@ from semigrad.rules import (
     cumulative,
     custom,
     elementwise,
+    jacobian,
+    linalg,
     no_edge,
     reductions,
     refused,
@@ -32,6 +35,8 @@ __all__ = [
     "cumulative",
     "custom",
     "elementwise",
+    "jacobian",
+    "linalg",
     "no_edge",
     "reductions",
     "refused",

@@ -25,8 +25,8 @@ refuse(
 refuse(
     [
         "call_hi_primitive", "call_hi_primitive_linearized", "composite", "custom_lin",
-        "custom_linear_solve", "custom_vmap_call", "linear_call", "mpmd_map", "pallas_call",
-        "remat_opt", "run_state", "shard_map", "xla_metadata_call",
+        "custom_vmap_call", "linear_call", "mpmd_map", "pallas_call", "remat_opt", "run_state",
+        "shard_map", "xla_metadata_call",
     ],
     "semigrad does not look inside this kind of call. Call the function without it, " + _STOP,
     family="calls",
@@ -49,11 +49,10 @@ refuse(
 
 refuse(
     [
-        "cholesky", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "ormqr",
-        "qr", "schur", "svd", "symmetric_product", "triangular_solve", "tridiagonal",
-        "tridiagonal_solve",
+        "cholesky_update", "geqp3", "geqrf", "hessenberg", "householder_product", "ormqr", "schur",
+        "symmetric_product", "tridiagonal",
     ],
-    "semigrad has no rule for linear algebra. " + _RULE,
+    "JAX has no derivatives for this decomposition (`jax.grad` refuses it too). " + _RULE,
     family="linear algebra",
 )  # fmt: skip
 
