@@ -333,23 +333,28 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
             columns.append(pulled.reshape(out.size, x.size).T)
         return columns
     basis = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
-    if eqn.primitive.name == "reduce":  # it fails where an operand has no tangent at all
-        count = len(eqn.outvars)
+    others = _with_tangents(eqn, operands)
+    others = [i for i in others if i != slot and _is_float(operands[i])]
 
-        def of_all(*xs: Any) -> list[Any]:
-            return _bind(eqn, [*xs, *operands[count:]])
+    def of_slot_and_others(x: Any, *xs: Any) -> list[Any]:
+        full = dict(zip(others, xs, strict=True))
+        outs = _bind(eqn, [x if i == slot else full.get(i, o) for i, o in enumerate(operands)])
+        return [out for out in outs if _is_float(out)]
 
-        def tangent(t: Any) -> Any:
-            ts = [t if i == slot else jnp.zeros_like(o) for i, o in enumerate(operands[:count])]
-            return jax.jvp(of_all, tuple(operands[:count]), tuple(ts))[1]
-
-    else:
-
-        def tangent(t: Any) -> Any:
-            return jax.jvp(of_slot, (x,), (t,))[1]
+    def tangent(t: Any) -> list[Any]:
+        rest = [operands[i] for i in others]
+        zeros = [jnp.zeros_like(o) for o in rest]
+        return jax.jvp(of_slot_and_others, (x, *rest), (t, *zeros))[1]
 
     tangents = jax.vmap(tangent)(basis)
     return [t.reshape(x.size, t.size // x.size) for t in tangents]
+
+
+def _with_tangents(eqn: Any, operands: Sequence[Any]) -> Sequence[int]:
+    """The operands that JAX must be given a tangent of, lest it fails: a zero one will do."""
+    if eqn.primitive.name == "custom_linear_solve":
+        return range(len(operands))
+    return range(len(eqn.outvars)) if eqn.primitive.name == "reduce" else ()
 
 
 def _not_zero(jacobians: Any, noise: float) -> Any:

@@ -4,8 +4,8 @@ Such a primitive is one bundle of edges, its local Jacobian (see jacobian.py); l
 lanes. An entry is an edge if it is not zero for all operands: of `cholesky`, the upper triangle of
 the result is always zero, as is the derivative by the triangle that a `triangular_solve` does not
 read. This is found at random operands, in float64, while the function is traced. A
-`custom_linear_solve` may do anything with its operands, so that its edges are found at the
-operands themselves and near them.
+`custom_linear_solve` or `custom_root` may do anything with its operands, so that its edges are
+found at the operands themselves and near them.
 """
 
 import dataclasses
@@ -201,6 +201,22 @@ def _custom_linear_solve(
         )
     reads = {*range(const_lengths.matvec), *range(sum(const_lengths), len(operands))}
     active = [index for index in sorted(reads) if site.active[index]]
+    return _through_any(site, cts, operands, active)
+
+
+@register_rule("call_hi_primitive", family=_FAMILY, multiple_results=True)
+def _call_hi_primitive(
+    site: Site, cts: list[Element | None], *operands: Any, **_: Any
+) -> list[Element | None]:
+    """A primitive defined outside JAX's core; from JAX 0.12 on, `jax.lax.custom_root` is one."""
+    active = [index for index, is_active in enumerate(site.active) if is_active]
+    return _through_any(site, cts, operands, active)
+
+
+def _through_any(
+    site: Site, cts: list[Element | None], operands: Sequence[Any], active: Sequence[int]
+) -> list[Element | None]:
+    """Takes cotangents back through edges that are found at the operands and near them."""
     results = [index for index, ct in enumerate(cts) if ct is not None]
 
     def find_edges() -> jacobian.Tables:

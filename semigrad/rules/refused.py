@@ -24,7 +24,7 @@ refuse(
 
 refuse(
     [
-        "call_hi_primitive", "call_hi_primitive_linearized", "composite", "custom_lin",
+        "call_hi_primitive_linearized", "composite", "custom_lin",
         "custom_vmap_call", "linear_call", "mpmd_map", "pallas_call", "remat_opt", "run_state",
         "shard_map", "xla_metadata_call",
     ],

@@ -11,6 +11,7 @@ from cases.case import Case
 from cases.contractions import CONTRACTIONS
 from cases.cumulative import CUMULATIVE
 from cases.elementwise import ELEMENTWISE
+from cases.linalg import LINALG
 from cases.models import MODELS
 from cases.no_edge import NO_EDGE
 from cases.reductions import REDUCTIONS
@@ -27,6 +28,7 @@ CASES: Sequence[Case] = [
     *REDUCTIONS,
     *CUMULATIVE,
     *CONTRACTIONS,
+    *LINALG,
     *CALLS,
     *MODELS,
 ]
@@ -78,6 +80,9 @@ _REPRESENTATIVE = (
     "contractions/same_operand",
     "contractions/empty_contraction",
     "contractions/zeros",
+    "linear algebra/cholesky",
+    "linear algebra/lu_lanes_tall",
+    "linear algebra/solve",
     "calls/jit_nested",
     "calls/custom_jvp_not_elementwise",
     "calls/custom_vjp_two_operands",
