@@ -25,6 +25,11 @@ _INLINED = {"jit", "pjit", "remat2", "checkpoint", "closed_call", "eval_jaxpr", 
 _CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
 _CHOOSING = {"sort", "top_k", "approx_top_k"}
 _NOT_BATCHED = {"ragged_dot_general"}  # by JAX, unless all operands are
+# Of a symmetric, positive definite matrix; and those whose Jacobians have roundoff in place of
+# zeros, to tell from entries by its size.
+_SYMMETRIC = {"cholesky", "eigh"}
+_ROUNDED = {"cholesky", "eigh", "lu", "qr", "svd"}
+_ROUNDOFF = 1e-9
 
 Ids = np.ndarray  # node numbers, in the shape of the variable; None stands for "no node"
 
@@ -324,12 +329,15 @@ def _local_jacobians(
                 if not operands[slot].size:
                     continue
                 there = _over_rows(eqn, jacobian)(samples[slot])
-                present = [jnp.any(jnp.isfinite(t) & (t != 0), axis=0) for t in there]
+                noise = _ROUNDOFF if eqn.primitive.name in _ROUNDED else 0.0
+                present = [jnp.any(_not_zero(t, noise), axis=0) for t in there]
                 found[slot] = (jacobian(float_operands), present)
             return results, found
 
         _jacobian_cache[key] = jax.jit(compute)
     samples = {slot: _samples(point, floats.index(slot)) for slot in slots}
+    if eqn.primitive.name in _SYMMETRIC:
+        samples = {slot: [_positive_definite(x) for x in xs] for slot, xs in samples.items()}
     results, found = _jacobian_cache[key](point, samples, others)
     jacobians: dict[int, list[Jacobian]] = {}
     for slot in slots:
@@ -341,8 +349,11 @@ def _local_jacobians(
         for weights, present in zip(*found[slot], strict=True):
             w = np.asarray(weights, np.float64)
             here = np.isfinite(w) & (w != 0)
-            found_anywhere = eqn.primitive.name not in _CHOOSING
-            jacobians[slot].append((w, np.asarray(present) | here if found_anywhere else here))
+            if eqn.primitive.name in _ROUNDED:
+                here = np.asarray(present)
+            elif eqn.primitive.name not in _CHOOSING:
+                here |= np.asarray(present)
+            jacobians[slot].append((w, here))
     return results, jacobians
 
 
@@ -364,20 +375,18 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
             columns.append(pulled.reshape(out.size, x.size).T)
         return columns
     basis = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
-    if eqn.primitive.name == "reduce":  # it fails where an operand has no tangent at all
-        count = len(eqn.outvars)
+    others = _with_tangents(eqn, operands)
+    others = [i for i in others if i != slot and _is_float(operands[i])]
 
-        def of_all(*xs: Any) -> list[Any]:
-            return _bind(eqn, [*xs, *operands[count:]])
+    def of_slot_and_others(x: Any, *xs: Any) -> list[Any]:
+        full = dict(zip(others, xs, strict=True))
+        outs = _bind(eqn, [x if i == slot else full.get(i, o) for i, o in enumerate(operands)])
+        return [out for out in outs if _is_float(out)]
 
-        def tangent(t: Any) -> Any:
-            ts = [t if i == slot else jnp.zeros_like(o) for i, o in enumerate(operands[:count])]
-            return jax.jvp(of_all, tuple(operands[:count]), tuple(ts))[1]
-
-    else:
-
-        def tangent(t: Any) -> Any:
-            return jax.jvp(of_slot, (x,), (t,))[1]
+    def tangent(t: Any) -> list[Any]:
+        rest = [operands[i] for i in others]
+        zeros = [jnp.zeros_like(o) for o in rest]
+        return jax.jvp(of_slot_and_others, (x, *rest), (t, *zeros))[1]
 
     tangents = _over_rows(eqn, tangent)(basis)
     return [t.reshape(x.size, t.size // x.size) for t in tangents]
@@ -388,6 +397,23 @@ def _over_rows(eqn: Any, f: Callable[..., Any]) -> Callable[..., Any]:
     if eqn.primitive.name in _NOT_BATCHED:
         return lambda rows: jax.lax.map(f, rows)
     return jax.vmap(f)
+
+
+def _with_tangents(eqn: Any, operands: Sequence[Any]) -> Sequence[int]:
+    """The operands that JAX must be given a tangent of, lest it fails: a zero one will do."""
+    if eqn.primitive.name == "custom_linear_solve":
+        return range(len(operands))
+    return range(len(eqn.outvars)) if eqn.primitive.name == "reduce" else ()
+
+
+def _not_zero(jacobians: Any, noise: float) -> Any:
+    """Which entries of a stack of Jacobians are more than noise."""
+    size = jnp.where(jnp.isfinite(jacobians), jnp.abs(jacobians), 0)
+    return size > noise * jnp.max(size, axis=(1, 2), keepdims=True, initial=0)
+
+
+def _positive_definite(x: np.ndarray) -> np.ndarray:
+    return x @ np.swapaxes(x, -1, -2) + np.eye(x.shape[-1])
 
 
 def _samples(point: Sequence[Any], slot: int) -> list[np.ndarray]:

@@ -20,6 +20,8 @@ from semigrad.semirings.base import Element, Semiring
 
 # How many entries of a Jacobian are held at a time (one row at least).
 CHUNK_ENTRIES = 1 << 18
+# The largest Jacobian of a lane, in entries, that is followed at all.
+LIMIT_ENTRIES = 1 << 20
 
 # From the values of active operands to the floating-point results.
 Function = Callable[..., Sequence[Any]]
@@ -59,14 +61,43 @@ def pull_rows(
     return out
 
 
-def supports(fun: Function, operands: Sequence[Any], lanes: int, tolerance: float) -> list[Any]:
+def check_size(site: Site, results: Sequence[Any], operands: Sequence[Any], lanes: int) -> None:
+    """Refuses a Jacobian of more than `LIMIT_ENTRIES` per lane."""
+    rows, columns = (sum(_columns(x, lanes) for x in xs) for xs in (results, operands))
+    if rows * columns > LIMIT_ENTRIES:
+        shapes = [[tuple(x.shape) for x in xs] for xs in (operands, results)]
+        raise NotImplementedError(
+            f"cannot follow paths through {site.where}: every element of its results may depend "
+            f"on every element of its operands, and {rows} x {columns} edges are more than the "
+            f"{LIMIT_ENTRIES} that semigrad takes one by one (operands {shapes[0]}, results "
+            f"{shapes[1]}). Use smaller matrices, write the function with matrix products, give "
+            "the primitive a rule with `semigrad.register_rule`, or keep it out of the "
+            "differentiated path with `jax.lax.stop_gradient`."
+        )
+
+
+def check_differentiable(site: Site, fun: Function, operands: Sequence[Any]) -> None:
+    """Refuses parameters and shapes for which JAX has no derivatives."""
+    try:
+        jax.eval_shape(lambda *xs: jax.vjp(fun, *xs)[0], *operands)
+    except NotImplementedError as error:
+        raise NotImplementedError(
+            f"cannot follow paths through {site.where}: JAX has no derivatives for it with these "
+            f"parameters and shapes ({error}), so that `jax.grad` refuses it too. Change them, or "
+            "keep it out of the differentiated path with `jax.lax.stop_gradient`."
+        ) from error
+
+
+def supports(
+    fun: Function, operands: Sequence[Any], lanes: int, tolerance: float = 0.0
+) -> list[list[Any]]:
     """Finds the entries of a Jacobian that are not zero at a point.
 
     Args:
       fun: from active operands to floating-point results.
       operands: the point.
       lanes: how many leading axes are lanes; an entry counts if it does in any lane.
-      tolerance: up to this times the largest entry of its row's result, it is roundoff.
+      tolerance: an entry of up to this times the largest is roundoff.
 
     Returns:
       For each result and operand a boolean array [rows, columns].
@@ -74,15 +105,13 @@ def supports(fun: Function, operands: Sequence[Any], lanes: int, tolerance: floa
     results, weigh = _rows(fun, operands, lanes)
     found = []
     for number, result in enumerate(results):
-        rows = math.prod(result.shape[lanes:])
-        if not rows:
-            found.append([jnp.zeros((0, math.prod(x.shape[lanes:])), bool) for x in operands])
-            continue
-        jacobians = lax.map(
-            lambda id_, number=number: [w[0] for w in weigh(number, id_[None])],
-            jnp.arange(rows),
-            batch_size=min(rows, _chunk(operands)),
-        )
+        rows, chunk = _columns(result, lanes), _chunk(operands)
+        row = functools.partial(weigh, number)
+        if rows <= chunk:
+            jacobians = row(jnp.arange(rows))
+        else:
+            one = lambda id_, row=row: [w[0] for w in row(id_[None])]  # noqa: E731
+            jacobians = lax.map(one, jnp.arange(rows), batch_size=chunk)
         found.append([_support(jacobian, tolerance) for jacobian in jacobians])
     return found
 

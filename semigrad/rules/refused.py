@@ -63,11 +63,10 @@ refuse(
 
 refuse(
     [
-        "cholesky", "eigh", "geqp3", "geqrf", "hessenberg", "householder_product", "lu", "ormqr",
-        "qr", "schur", "svd", "symmetric_product", "triangular_solve", "tridiagonal",
-        "tridiagonal_solve",
+        "cholesky_update", "geqp3", "geqrf", "hessenberg", "householder_product", "ormqr", "schur",
+        "symmetric_product", "tridiagonal",
     ],
-    "semigrad has no rule for linear algebra. " + _RULE,
+    "JAX has no derivatives for this decomposition (`jax.grad` refuses it too). " + _RULE,
     family="linear algebra",
 )  # fmt: skip
 

@@ -12,6 +12,7 @@ from cases.contractions import CONTRACTIONS
 from cases.control_flow import CONTROL_FLOW
 from cases.cumulative import CUMULATIVE
 from cases.elementwise import ELEMENTWISE
+from cases.linalg import LINALG
 from cases.models import MODELS
 from cases.no_edge import NO_EDGE
 from cases.reductions import REDUCTIONS
@@ -31,6 +32,7 @@ CASES: Sequence[Case] = [
     *CUMULATIVE,
     *CONTRACTIONS,
     *CONTROL_FLOW,
+    *LINALG,
     *CALLS,
     *MODELS,
 ]
@@ -90,6 +92,9 @@ _REPRESENTATIVE = (
     "control_flow/scan_all_kinds",
     "control_flow/cond_taken",
     "control_flow/switch_in_scan",
+    "linear algebra/cholesky",
+    "linear algebra/lu_lanes_tall",
+    "linear algebra/solve",
     "calls/jit_nested",
     "calls/custom_jvp_not_elementwise",
     "calls/custom_vjp_two_operands",

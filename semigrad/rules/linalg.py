@@ -1,0 +1,242 @@
+"""Linear algebra: every result element may depend on every operand element of its matrix.
+
+Such a primitive is one bundle of edges, its local Jacobian (see jacobian.py); leading axes are
+lanes. An entry is an edge if it is not zero for all operands: of `cholesky`, the upper triangle of
+the result is always zero, as is the derivative by the triangle that a `triangular_solve` does not
+read. This is found at random operands, in float64, while the function is traced. A
+`custom_linear_solve` or `custom_root` may do anything with its operands, so that its edges are
+found at the operands themselves and near them.
+"""
+
+import dataclasses
+import functools
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.extend.core import primitives
+
+from semigrad.registry import Site, register_rule
+from semigrad.rules import jacobian
+from semigrad.semirings.base import Element
+
+_FAMILY = "linear algebra"
+
+# At how many random points the edges are looked for.
+_POINTS = 3
+
+
+def _any_matrix(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.standard_normal(shape)
+
+
+def _positive_definite(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    root = rng.standard_normal(shape)
+    return root @ root.T / shape[0] + np.eye(shape[0])
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """What must be known of a primitive to find its edges.
+
+    Attributes:
+      sample: makes a random operand in its domain, of a shape without lanes.
+      tolerance: up to this times the largest entry of a Jacobian, an entry is roundoff.
+      core: how many axes of the first operand are no lanes.
+      pivots: whether rows of the operand are exchanged, so that any may take another's place.
+    """
+
+    sample: Callable[[np.random.Generator, tuple[int, ...]], np.ndarray] = _any_matrix
+    tolerance: float = 0.0
+    core: int = 2
+    pivots: bool = False
+
+
+# Factors are computed with terms that cancel; solutions of triangular systems are not.
+_ROUNDOFF = 1e-10
+
+_KINDS = {
+    "cholesky": _Kind(_positive_definite, _ROUNDOFF),
+    "eigh": _Kind(_positive_definite, _ROUNDOFF),
+    "lu": _Kind(tolerance=_ROUNDOFF, pivots=True),
+    "qr": _Kind(tolerance=_ROUNDOFF),
+    "svd": _Kind(tolerance=_ROUNDOFF),
+    "triangular_solve": _Kind(),
+    "tridiagonal_solve": _Kind(core=1),
+}
+
+
+def _dense(
+    name: str, site: Site, cts: list[Element | None], *operands: Any, **params: Any
+) -> list[Element | None]:
+    lanes = operands[0].ndim - _KINDS[name].core
+    active = tuple(index for index, is_active in enumerate(site.active) if is_active)
+    results = tuple(index for index, ct in enumerate(cts) if ct is not None)
+    return _through(
+        site,
+        cts,
+        operands,
+        active,
+        results,
+        lanes,
+        lambda: _edges(
+            name,
+            frozenset(params.items()),
+            tuple(x.shape[lanes:] for x in operands),
+            active,
+            results,
+        ),
+    )
+
+
+def _dense_single(
+    name: str, site: Site, ct: Element, *operands: Any, **params: Any
+) -> list[Element | None]:
+    def bind(*values: Any) -> list[Any]:
+        return [site.bind(*values)]
+
+    return _dense(name, dataclasses.replace(site, bind=bind), [ct], *operands, **params)
+
+
+def _through(
+    site: Site,
+    cts: list[Element | None],
+    operands: Sequence[Any],
+    active: Sequence[int],
+    results: Sequence[int],
+    lanes: int,
+    find_edges: Callable[[], jacobian.Tables],
+) -> list[Element | None]:
+    """Takes some results' cotangents back to some operands, if the Jacobian is not too large."""
+    followed = [operands[index] for index in active]
+    jacobian.check_size(site, [site.out_avals[index] for index in results], followed, lanes)
+    fun = _part(site.bind, operands, active, results)
+    jacobian.check_differentiable(site, fun, followed)
+    own_cts = [cts[index] for index in results]
+    through = jacobian.pull_rows(site, own_cts, fun, followed, lanes, find_edges())
+    in_cts: list[Element | None] = [None] * len(operands)
+    for index, ct in zip(active, through, strict=True):
+        in_cts[index] = ct
+    return in_cts
+
+
+def _part(
+    bind: Callable[..., Any],
+    operands: Sequence[Any],
+    active: Sequence[int],
+    results: Sequence[int],
+) -> jacobian.Function:
+    """Returns the function from some operands to some results."""
+
+    def part(*own: Any) -> list[Any]:
+        full = list(operands)
+        for index, x in zip(active, own, strict=True):
+            full[index] = x
+        out = bind(*full)
+        return [out[index] for index in results]
+
+    return part
+
+
+@functools.lru_cache(maxsize=256)
+def _edges(
+    name: str,
+    params: frozenset[tuple[str, Any]],
+    shapes: tuple[tuple[int, ...], ...],
+    active: tuple[int, ...],
+    results: tuple[int, ...],
+) -> jacobian.Tables:
+    """Finds the edges of one lane: what is not zero at some of a few random operands."""
+    kind, primitive = _KINDS[name], getattr(primitives, f"{name}_p")
+
+    def bind(*values: Any) -> Sequence[Any]:
+        out = primitive.bind(*values, **dict(params))
+        return out if primitive.multiple_results else [out]
+
+    def look(*point: Any) -> list[list[Any]]:
+        own = [point[index] for index in active]
+        return jacobian.supports(_part(bind, point, active, results), own, 0, kind.tolerance)
+
+    rng = np.random.default_rng(0)
+    with jax.ensure_compile_time_eval(), jax.enable_x64(True):
+        jitted = jax.jit(look)
+        found = [jitted(*(kind.sample(rng, shape) for shape in shapes)) for _ in range(_POINTS)]
+        tables = jax.tree.map(lambda *at: np.logical_or.reduce([np.asarray(a) for a in at]), *found)
+    return (
+        [[_exchange_rows(t, shapes[0]) for t in row] for row in tables] if kind.pivots else tables
+    )
+
+
+def _exchange_rows(table: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    wide = table.reshape(table.shape[0], *shape)
+    return np.broadcast_to(wide.any(1, keepdims=True), wide.shape).reshape(table.shape)
+
+
+for _name in ["eigh", "lu", "qr", "svd"]:
+    register_rule(_name, family=_FAMILY, multiple_results=True)(functools.partial(_dense, _name))
+for _name in ["cholesky", "triangular_solve", "tridiagonal_solve"]:
+    register_rule(_name, family=_FAMILY)(functools.partial(_dense_single, _name))
+
+
+@register_rule("custom_linear_solve", family=_FAMILY, multiple_results=True)
+def _custom_linear_solve(
+    site: Site,
+    cts: list[Element | None],
+    *operands: Any,
+    const_lengths: Any,
+    jaxprs: Any,
+) -> list[Element | None]:
+    """Edges lead from the right-hand side, and from what the matrix product reads.
+
+    What else `solve` reads, factors of the matrix say, has no derivative by definition.
+    """
+    if jaxprs.transpose_solve is None:
+        raise NotImplementedError(
+            f"cannot follow paths through {site.where}: it was given no `transpose_solve`, so that "
+            "`jax.grad` refuses it too. Give it one, say that it is symmetric, or keep it out of "
+            "the differentiated path with `jax.lax.stop_gradient`."
+        )
+    reads = {*range(const_lengths.matvec), *range(sum(const_lengths), len(operands))}
+    active = [index for index in sorted(reads) if site.active[index]]
+    return _through_any(site, cts, operands, active)
+
+
+@register_rule("call_hi_primitive", family=_FAMILY, multiple_results=True)
+def _call_hi_primitive(
+    site: Site, cts: list[Element | None], *operands: Any, **_: Any
+) -> list[Element | None]:
+    """A primitive defined outside JAX's core; from JAX 0.12 on, `jax.lax.custom_root` is one."""
+    active = [index for index, is_active in enumerate(site.active) if is_active]
+    return _through_any(site, cts, operands, active)
+
+
+def _through_any(
+    site: Site, cts: list[Element | None], operands: Sequence[Any], active: Sequence[int]
+) -> list[Element | None]:
+    """Takes cotangents back through edges that are found at the operands and near them."""
+    results = [index for index, ct in enumerate(cts) if ct is not None]
+
+    def find_edges() -> jacobian.Tables:
+        near = [_near(number, x) for number, x in enumerate(operands)]
+        here, there = (
+            jacobian.supports(
+                _part(site.bind, at, active, results), [at[index] for index in active], 0
+            )
+            for at in (operands, near)
+        )
+        return jax.tree.map(jnp.logical_or, here, there)
+
+    return _through(site, cts, operands, active, results, 0, find_edges)
+
+
+def _near(number: int, x: Any) -> Any:
+    """Moves a floating-point operand by a hundredth of its largest element."""
+    if not jnp.issubdtype(x.dtype, jnp.floating) or not math.prod(x.shape):
+        return x
+    largest = jnp.max(jnp.abs(x))
+    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
+    step = jax.random.normal(jax.random.key(number), x.shape, x.dtype)
+    return x + jnp.asarray(0.01, x.dtype) * scale * step
