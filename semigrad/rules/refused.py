@@ -24,9 +24,9 @@ refuse(
 
 refuse(
     [
-        "call_hi_primitive", "call_hi_primitive_linearized", "composite", "custom_lin",
-        "custom_linear_solve", "custom_vmap_call", "linear_call", "mpmd_map", "pallas_call",
-        "remat_opt", "run_state", "shard_map", "xla_metadata_call",
+        "call_hi_primitive", "call_hi_primitive_linearized", "composite", "compute_on",
+        "custom_lin", "custom_linear_solve", "custom_vmap_call", "fused_call", "linear_call",
+        "mpmd_map", "pallas_call", "remat_opt", "run_state", "shard_map", "xla_metadata_call",
     ],
     "semigrad does not look inside this kind of call. Call the function without it, " + _STOP,
     family="calls",
@@ -118,8 +118,8 @@ refuse(
 
 refuse(
     [
-        "check", "dce_sink", "debug_callback", "debug_print", "ffi_call", "inspect_sharding",
-        "program_order", "stage", "tie", "xla_metadata_value",
+        "buffer_callback", "check", "dce_sink", "debug_callback", "debug_print", "ffi_call",
+        "inspect_sharding", "program_order", "stage", "tie", "xla_metadata_value",
     ],
     "what it does with its operands is not known to JAX, so it has no local derivatives here. "
     + _RULE,
