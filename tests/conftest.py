@@ -1,6 +1,7 @@
 """Set-up of all tests: float64 unless a test is marked `float32`, and warnings are errors."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import jax
 import pytest
@@ -14,6 +15,23 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.load_profile("semigrad")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--all-harnesses", action="store_true", help="run all of JAX's harnesses, not a sample"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Tells what became of the harnesses, where all of them were run."""
+    reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
+    rows = [row for r in reports for name, row in r.user_properties if name == "harness"]
+    if rows:
+        import harnesses
+
+        terminalreporter.write_sep("=", "harnesses")
+        terminalreporter.write_line(harnesses.summary(harnesses.Report(*row) for row in rows))
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -166,3 +166,16 @@ def test_narrow_types(dtype: jnp.dtype) -> None:
     for leaf in sg.backprop(f, sg.Entropy())(x):
         assert leaf.dtype == jnp.float32
         np.testing.assert_array_equal(np.isfinite(leaf), True)
+
+
+def test_shard_alike() -> None:
+    """A primitive of JAX up to 0.10."""
+    module = pytest.importorskip("jax.experimental.shard_alike")
+
+    def f(x: jax.Array, y: jax.Array) -> jax.Array:
+        a, b = module.shard_alike(x, y)
+        return jnp.sum(a * b * a)
+
+    args = jnp.arange(3.0), jnp.asarray([2.0, -1.0, 0.5])
+    got = sg.backprop(f, sg.SumProduct(), (0, 1))(*args)
+    assert_trees_close(got, jax.grad(f, (0, 1))(*args))

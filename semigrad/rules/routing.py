@@ -51,7 +51,7 @@ def _copy_each(site: Site, cts: list[Element | None], *_: Any, **__: Any) -> lis
     return cts
 
 
-for _name in ["optimization_barrier", "device_put"]:
+for _name in ["device_put", "optimization_barrier", "shard_alike"]:
     register_rule(_name, family=_FAMILY, multiple_results=True)(_copy_each)
 
 
