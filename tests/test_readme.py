@@ -1,28 +1,31 @@
-"""The README's example prints what the README says it prints."""
+"""The examples of the README and of docs/ print what these say they print."""
 
 import pathlib
 import re
 import subprocess
 import sys
 
-README = pathlib.Path(__file__).parents[1] / "README.md"
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[1]
 _EXAMPLE = re.compile(r"<!-- tested.*?-->\n```python\n(.*?)```\n```text\n(.*?)```", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.\d+")
 
 
-def _example() -> tuple[str, str]:
-    found = _EXAMPLE.search(README.read_text())
+def _example(document: str) -> tuple[str, str]:
+    found = _EXAMPLE.search((ROOT / document).read_text())
     assert found is not None
     return found.group(1), found.group(2)
 
 
-def test_example_prints_what_it_says(tmp_path: pathlib.Path) -> None:
-    code, expected = _example()
+@pytest.mark.parametrize("document", ["README.md", "docs/rules.md"])
+def test_example_prints_what_it_says(document: str, tmp_path: pathlib.Path) -> None:
+    code, expected = _example(document)
     (tmp_path / "example.py").write_text(code)
     run = subprocess.run(
         [sys.executable, "example.py"],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(README.parent), "PATH": "", "JAX_PLATFORMS": "cpu"},
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         check=True,
@@ -39,5 +42,5 @@ def _layout(text: str) -> list[str]:
 
 
 def test_example_is_short() -> None:
-    code, _ = _example()
+    code, _ = _example("README.md")
     assert len(code.strip().splitlines()) <= 15

@@ -66,8 +66,10 @@ register_inlined(
     {
         "call": "call_jaxpr",
         "closed_call": "call_jaxpr",
+        "compute_on": "jaxpr",
         "custom_vmap_call": "call",
         "eval_jaxpr": "call_jaxpr",
+        "fused_call": "jaxpr",
         "jit": "jaxpr",
         "remat2": "jaxpr",
         "xla_metadata_call": "jaxpr",

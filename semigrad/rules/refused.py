@@ -31,15 +31,12 @@ refuse(
 )
 
 refuse(
-    [
-        "call_hi_primitive", "call_hi_primitive_linearized", "compute_on", "custom_lin",
-        "fused_call", "remat_opt", "run_state",
-    ],
+    ["call_hi_primitive_linearized", "custom_lin", "remat_opt", "run_state"],
     "it is a call that JAX makes in the middle of a transformation of its own or for experimental "
     "types, and semigrad does not look inside. Apply semigrad to the function before that, "
     + _STOP,
     family="calls",
-)  # fmt: skip
+)
 
 refuse(
     ["scaled_dot", "scaled_matmul", "scaled_matmul_wrapper"],
