@@ -20,7 +20,7 @@ from jax import lax
 
 from semigrad.registry import Site, register_rule
 from semigrad.rules import geometry
-from semigrad.semirings.base import Element
+from semigrad.semirings.base import Element, Semiring
 
 
 @register_rule("conv_general_dilated", family="contractions")
@@ -182,13 +182,13 @@ class _Convolution:
 
     @property
     def fill(self) -> Element:
-        """ "No path" as a scalar node of the result's dtype."""
+        """The scalar node that no path leaves, of the result's dtype."""
         return self.site.semiring.zero((), self.site.out_avals[0].dtype)
 
 
 def _toward_lhs(conv: _Convolution, ct: Element) -> Element:
     """Joins over offsets: the windows' cotangents by the kernel there, each put where it reads."""
-    semiring, fill = conv.site.semiring, conv.fill
+    semiring = conv.site.semiring
     groups, batch, *windows, features = semiring.shape(ct)
     kernel, inputs = conv.rhs.shape[2:-1], conv.rhs.shape[-1]
     rows = semiring.map(lambda leaf: leaf.reshape(groups, -1, features), ct)
@@ -198,26 +198,16 @@ def _toward_lhs(conv: _Convolution, ct: Element) -> Element:
         weight = weights.reshape(groups, features, -1).mT
         out = semiring.contract(weight, rows, conv.precision)
         shape = [groups, batch, *windows, *kernel, inputs]
-        out = semiring.map(lambda leaf: _interleave(leaf.reshape(shape), len(windows)), out)
-        for index, axis in enumerate(conv.axes):
-            out = geometry.join(semiring, out, axis.readers, 2 + index, fill)
-        return out
+        return _gather(conv, semiring.map(lambda leaf: leaf.reshape(shape), out))
 
     def step(total: Element, at: tuple[Any, Any]) -> tuple[Element, None]:
         offset, weight = at
         out = semiring.contract(weight, rows, conv.precision)
 
         def place(leaf: Any, none: Any) -> Any:
-            leaf = leaf.reshape(groups, batch, *windows, inputs)
-            leaf = _pad(leaf, none, [axis.placing for axis in conv.axes])
-            starts = [
-                axis.placing[0] + axis.low - k * axis.dilation
-                for k, axis in zip(offset, conv.axes, strict=True)
-            ]
-            spans, bases = [x.span for x in conv.axes], [x.base for x in conv.axes]
-            return _cut(leaf, starts, spans, bases)
+            return _place(conv, leaf.reshape(groups, batch, *windows, inputs), none, offset)
 
-        return semiring.plus(total, semiring.map(place, out, fill)), None
+        return semiring.plus(total, semiring.map(place, out, conv.fill)), None
 
     start = semiring.zero(conv.lhs.shape, conv.lhs.dtype)
     return _loop(step, start, (conv.offsets, jnp.transpose(weights, (2, 0, 3, 1))))[0]
@@ -225,42 +215,51 @@ def _toward_lhs(conv: _Convolution, ct: Element) -> Element:
 
 def _toward_rhs(conv: _Convolution, ct: Element) -> Element:
     """Contracts for each offset the windows' cotangents with what they read there."""
-    semiring, fill, precision = conv.site.semiring, conv.fill, conv.precision
+    semiring = conv.site.semiring
     groups, batch, *windows, features = semiring.shape(ct)
     kernel, inputs = conv.rhs.shape[2:-1], conv.rhs.shape[-1]
-    positions = [axis.positions for axis in conv.axes]
+    rows = semiring.map(lambda leaf: leaf.reshape(groups, -1, features).mT, ct)
     shape = [groups, features, *kernel, inputs]
+    inside = [axis.positions >= 0 for axis in conv.axes]
+    in_bounds = all(axis.all() for axis in inside)
 
-    def rows(leaf: Any) -> Any:
-        return leaf.reshape(groups, -1, features).mT
-
-    if not conv.overlaps and all((read >= 0).all() for read in positions):
-        patches = conv.lhs
-        for index, read in enumerate(positions):
-            patches = geometry.read(patches, read.ravel(), 2 + index, 0)
-        patches = patches.reshape(groups, batch, *_pairs(windows, kernel), inputs)
-        patches = _uninterleave(patches, len(windows)).reshape(
-            groups, batch * math.prod(windows), -1
-        )
-        out = semiring.contract(patches.mT, semiring.map(rows, ct), precision)
+    if in_bounds and not conv.overlaps:
+        weight = _patches(conv).reshape(groups, batch * math.prod(windows), -1).mT
+        out = semiring.contract(weight, rows, conv.precision)
         return semiring.map(lambda leaf: leaf.reshape(shape), out)
 
     padded = _pad(conv.lhs, 0, [axis.reading for axis in conv.axes])
-    masks = [read.T[k] >= 0 for read, k in zip(positions, conv.offsets.T, strict=True)]
+    masks = None
+    if not (in_bounds or _zero_is_no_path(semiring, conv.lhs.dtype)):
+        masks = [axis.T[k] for axis, k in zip(inside, conv.offsets.T, strict=True)]
 
     def step(_: None, at: tuple[Any, Any]) -> tuple[None, Element]:
-        offset, inside = at
+        offset, reads = at
         starts = [k * axis.dilation for k, axis in zip(offset, conv.axes, strict=True)]
         spans, strides = [x.windows_span for x in conv.axes], [x.stride for x in conv.axes]
-        read = _cut(padded, starts, spans, strides).reshape(groups, -1, inputs).mT
-        mask = _outer_and(inside)
-        reading = semiring.map(
-            lambda leaf, none: rows(jnp.where(mask[None, None, ..., None], leaf, none)), ct, fill
-        )
-        return None, semiring.contract(read, reading, precision)
+        weight = _cut(padded, starts, spans, strides).reshape(groups, -1, inputs).mT
+        if reads is None:
+            return None, semiring.contract(weight, rows, conv.precision)
+        mask = jnp.broadcast_to(_outer_and(reads), (batch, *windows)).reshape(1, 1, -1)
+        reading = semiring.map(lambda leaf, none: jnp.where(mask, leaf, none), rows, conv.fill)
+        return None, semiring.contract(weight, reading, conv.precision)
 
     _, out = _loop(step, None, (conv.offsets, masks))
     return semiring.map(lambda leaf: jnp.moveaxis(leaf, 0, 2).reshape(shape), out)
+
+
+def _zero_is_no_path(semiring: Semiring, dtype: Any) -> bool:
+    """Whether an edge of weight 0 makes no path, so that padding needs no mask.
+
+    Not known where the semiring has a traced parameter.
+    """
+    with jax.ensure_compile_time_eval():
+        lifted = jax.tree.leaves(semiring.lift(jnp.zeros((), dtype)))
+        zeros = jax.tree.leaves(semiring.zero((), dtype))
+    try:
+        return all(np.array_equal(a, b) for a, b in zip(lifted, zeros, strict=True))
+    except jax.errors.TracerArrayConversionError:
+        return False
 
 
 def _loop(step: Callable[..., Any], start: Any, xs: Any) -> Any:
@@ -291,19 +290,36 @@ def _outer_and(masks: Sequence[Any]) -> Any:
     return out
 
 
-def _pairs(first: Sequence[int], second: Sequence[int]) -> list[int]:
-    return [size for pair in zip(first, second, strict=True) for size in pair]
+def _place(conv: _Convolution, x: Any, none: Any, offset: Any) -> Any:
+    """Puts each window [g, n, *windows, i] where it reads at one offset [g, n, *elements, i]."""
+    x = _pad(x, none, [axis.placing for axis in conv.axes])
+    starts = [
+        axis.placing[0] + axis.low - k * axis.dilation
+        for k, axis in zip(offset, conv.axes, strict=True)
+    ]
+    return _cut(x, starts, [axis.span for axis in conv.axes], [axis.base for axis in conv.axes])
 
 
-def _interleave(x: Any, spatial: int) -> Any:
-    """Reorders [g, n, *windows, *kernel, i] to [g, n, *(windows x kernel), i]."""
-    windows, kernel = range(2, 2 + spatial), range(2 + spatial, 2 + 2 * spatial)
-    x = lax.transpose(x, [0, 1, *_pairs(windows, kernel), x.ndim - 1])
-    sizes = [x.shape[axis] * x.shape[axis + 1] for axis in range(2, x.ndim - 1, 2)]
-    return x.reshape(*x.shape[:2], *sizes, x.shape[-1])
+def _gather(conv: _Convolution, ct: Element) -> Element:
+    """Puts windows that do not overlap where they read, from [g, n, *windows, *kernel, i]."""
+    semiring, spatial = conv.site.semiring, len(conv.axes)
+    pairs = [axis for index in range(spatial) for axis in (2 + index, 2 + spatial + index)]
+    sizes = [axis.windows * axis.window for axis in conv.axes]
+
+    def interleave(leaf: Any) -> Any:
+        leaf = lax.transpose(leaf, [0, 1, *pairs, leaf.ndim - 1])
+        return leaf.reshape(*leaf.shape[:2], *sizes, leaf.shape[-1])
+
+    ct = semiring.map(interleave, ct)
+    for index, axis in enumerate(conv.axes):
+        ct = geometry.join(semiring, ct, axis.readers, 2 + index, conv.fill)
+    return ct
 
 
-def _uninterleave(x: Any, spatial: int) -> Any:
-    """Reorders [g, n, *pairs of (windows, kernel), i] to [g, n, *windows, *kernel, i]."""
-    windows, kernel = range(2, 2 + 2 * spatial, 2), range(3, 3 + 2 * spatial, 2)
+def _patches(conv: _Convolution) -> Any:
+    """Lays out what the windows read of the lhs, [g, n, *windows, *kernel, i]."""
+    x = conv.lhs
+    for index, axis in enumerate(conv.axes):
+        x = geometry.read(x, axis.positions, 2 + 2 * index, 0)
+    windows, kernel = (range(first, x.ndim - 1, 2) for first in (2, 3))
     return lax.transpose(x, [0, 1, *windows, *kernel, x.ndim - 1])

@@ -74,10 +74,11 @@ def read(x: Any, indices: Indices, axis: int, fill: Any) -> Any:
     Indices of several axes put these in the place of the one.
     """
     inside = indices >= 0
-    if np.array_equal(indices, np.arange(x.shape[axis])):
-        return x
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    if np.array_equal(indices.ravel(), np.arange(x.shape[axis])):
+        return x.reshape(shape)
     if not inside.any():
-        return jnp.full((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), fill, x.dtype)
+        return jnp.full(shape, fill, x.dtype)
     taken = jnp.take(x, np.maximum(indices, 0), axis=axis, mode="clip")
     if inside.all():
         return taken
