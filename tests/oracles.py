@@ -271,6 +271,10 @@ def _equation(
 ) -> tuple[list[Any], list[Ids | None]]:
     """Evaluate one equation and add its edges; returns its results and their nodes."""
     active = [i for i, nodes in enumerate(operand_ids) if nodes is not None]
+    if eqn.primitive.name == "custom_linear_solve":  # what its solvers read has no derivative
+        lengths = eqn.params["const_lengths"]
+        solvers = range(lengths.matvec, sum(lengths))
+        active = [i for i in active if i not in solvers]
     float_results = [j for j, var in enumerate(eqn.outvars) if _is_float(var.aval)]
     result_ids: list[Ids | None] = [None] * len(eqn.outvars)
     if active and float_results:
@@ -375,7 +379,8 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
             columns.append(pulled.reshape(out.size, x.size).T)
         return columns
     basis = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
-    others = _with_tangents(eqn, operands)
+    # JAX fails where an operand of a `reduce` has no tangent: a zero one will do.
+    others = range(len(eqn.outvars)) if eqn.primitive.name == "reduce" else ()
     others = [i for i in others if i != slot and _is_float(operands[i])]
 
     def of_slot_and_others(x: Any, *xs: Any) -> list[Any]:
@@ -397,13 +402,6 @@ def _over_rows(eqn: Any, f: Callable[..., Any]) -> Callable[..., Any]:
     if eqn.primitive.name in _NOT_BATCHED:
         return lambda rows: jax.lax.map(f, rows)
     return jax.vmap(f)
-
-
-def _with_tangents(eqn: Any, operands: Sequence[Any]) -> Sequence[int]:
-    """The operands that JAX must be given a tangent of, lest it fails: a zero one will do."""
-    if eqn.primitive.name == "custom_linear_solve":
-        return range(len(operands))
-    return range(len(eqn.outvars)) if eqn.primitive.name == "reduce" else ()
 
 
 def _not_zero(jacobians: Any, noise: float) -> Any:

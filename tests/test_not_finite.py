@@ -120,6 +120,16 @@ _WITH_NAN: dict[str, tuple[Callable[[Array], Array], list[float]]] = {
     ),
     "reduced": (lambda x: jnp.sum(x**2) * jnp.sqrt(x[0]), [-1.0, 2.0, 3.0]),
     "cumulated": (lambda x: jnp.sum(jnp.cumsum(x) * np.array([1.0, _NAN, 1.0])), [1.0, 2.0, 3.0]),
+    "cumulative product": (lambda x: jnp.sum(jnp.cumprod(x)), [1.0, _NAN, 3.0]),
+    "sorted": (lambda x: jnp.sum(jnp.sort(x) * np.array([1.0, _NAN, 2.0])), [3.0, 2.0, 1.0]),
+    "eigenvectors of equal eigenvalues": (
+        lambda x: jnp.sum(jnp.linalg.eigh(jnp.diag(x))[1] ** 3),
+        [2.0, 2.0, 2.0],
+    ),
+    "cholesky of no positive definite matrix": (
+        lambda x: jnp.linalg.cholesky(jnp.diag(x))[1, 1],
+        [1.0, -1.0, 1.0],
+    ),
     "padded": (
         lambda x: jnp.sum(jnp.pad(x, 1) * np.array([1.0, 1.0, _NAN, 1.0, 1.0])),
         [1.0, 2.0, 3.0],

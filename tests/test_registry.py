@@ -165,6 +165,7 @@ def test_coverage_of_the_families() -> None:
         "scatter-add": "scatter",
         "reduce_max": "reductions",
         "cumsum": "cumulative",
+        "lu": "linear algebra",
         "dot_general": "contractions",
         "conv_general_dilated": "contractions",
         "reduce_window_max": "windows",

@@ -164,8 +164,8 @@ def _pull(
         leaf = lax.pad(leaf, fill, [(0, steps * chunk - rows, 0)] + [(0, 0, 0)] * lanes)
         return leaf.reshape(steps, chunk, *lane_shape)
 
-    def step(totals: list[Element], at: tuple[Any, Element]) -> tuple[list[Element], None]:
-        ids, row_cts = at
+    def step(totals: list[Element], at: tuple[Element, Any]) -> tuple[list[Element], None]:
+        row_cts, ids = at
         through = [
             _join(semiring, weight.astype(dtype), row_cts, _read(table, ids, lanes))
             for weight, table in zip(weigh(ids), tables, strict=True)
@@ -177,9 +177,9 @@ def _pull(
     totals = [semiring.zero((*lane_shape, _columns(x, lanes)), dtype) for x in operands]
     if steps == 1:
         first = semiring.map(lambda leaf: leaf[0], packed)
-        totals, _ = step(totals, (ids[0], first))
+        totals, _ = step(totals, (first, ids[0]))
     else:
-        totals, _ = lax.scan(step, totals, (ids, packed))
+        totals, _ = lax.scan(step, totals, (packed, ids))
     return [
         semiring.map(
             lambda leaf, fill, x=x: leaf.reshape(x.shape).astype(fill.dtype),

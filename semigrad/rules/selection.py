@@ -21,9 +21,9 @@ def _sort(
     site: Site, cts: list[Element | None], *operands: Any, dimension: int, **_: Any
 ) -> list[Element | None]:
     """Sorts positions along with the operands, and again by where they went: the inverse."""
-    positions = lax.broadcasted_iota(jnp.int32, operands[0].shape, dimension)
+    positions: Any = lax.broadcasted_iota(jnp.int32, operands[0].shape, dimension)
     came_from = site.bind(*operands, positions)[-1]
-    _, went_to = lax.sort((came_from, positions), dimension=dimension, num_keys=1)
+    went_to = lax.sort((came_from, positions), dimension=dimension, num_keys=1)[1]
 
     def unsort(leaf: Any) -> Any:
         return jnp.take_along_axis(leaf, went_to, dimension)

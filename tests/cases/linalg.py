@@ -103,7 +103,6 @@ LINALG = [
     ),
     make("linear algebra/qr", lambda x: _all(jnp.linalg.qr(x)), _A3, covers=("qr",), rtol=1e-8),
     make("linear algebra/qr_tall", lambda x: _all(jnp.linalg.qr(x)), _TALL, covers=("qr",)),
-    make("linear algebra/r_alone", lambda x: _all(jnp.linalg.qr(x)[1]), _A2, covers=("qr",)),
     make("linear algebra/eigh", lambda x: _all(jnp.linalg.eigh(x)), _A3, covers=("eigh",)),
     make(
         "linear algebra/eigenvalues_lanes",
