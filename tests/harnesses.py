@@ -78,7 +78,7 @@ def by_group() -> dict[str, list[Harness]]:
     The catalogue parses absl's flags when it is imported, which fails where a flag of another
     module is required; JAX's own flags keep their defaults without that.
     """
-    with mock.patch.object(type(jax.config), "parse_flags_with_absl"):
+    with mock.patch("jax._src.config.parse_flags_with_absl"):
         catalogue = importlib.import_module("jax._src.internal_test_util.test_harnesses")
     groups: dict[str, list[Harness]] = {}
     for harness in catalogue.all_harnesses:
