@@ -32,13 +32,18 @@ def _sort(
 
 
 def _choose(site: Site, cts: list[Element | None], x: Any, axis: int) -> list[Element | None]:
-    """Puts the cotangents of the values back at the indices that the primitive returned."""
+    """Notes for each element the place that it was chosen for, if any, and reads from there."""
     _, indices = site.bind(x)
+    nowhere = indices.shape[axis]
+    places = lax.broadcasted_iota(jnp.int32, indices.shape, axis % x.ndim)
+    went_to = jnp.full(x.shape, nowhere, jnp.int32)
+    went_to = jnp.put_along_axis(went_to, indices, places, axis, inplace=False)
 
-    def place(zero: Any, leaf: Any) -> Any:
-        return jnp.put_along_axis(zero, indices, leaf, axis, inplace=False)
+    def read(leaf: Any, fill: Any) -> Any:
+        padding = [(0, int(a == axis % x.ndim), 0) for a in range(x.ndim)]
+        return jnp.take_along_axis(lax.pad(leaf, fill, padding), went_to, axis)
 
-    return [site.semiring.map(place, site.zero(0), cts[0])]
+    return [site.semiring.map(read, cts[0], site.fill(0))]
 
 
 @register_rule("top_k", family=_FAMILY, multiple_results=True)
