@@ -1,7 +1,7 @@
 """Stock models in bfloat16 and float16: gradients as good as `jax.grad`'s, logs in float32.
 
 The yardstick is float32 at the same parameters. A computation in low precision is off by a few
-of its roundings; the tests ask that semigrad's be off by no more than a few of `jax.grad`'s.
+of its roundings; the tests ask that semigrad's be off by no more than `jax.grad`'s is, and one rounding.
 """
 
 import functools
@@ -22,9 +22,7 @@ pytestmark = pytest.mark.float32
 
 NAMES = ["bert", "llama", "vit"]
 DTYPES = ["bfloat16", "float16"]
-SEMIRING = sg.Product(
-    sg.SumProduct(), sg.MaxProduct(), sg.AbsMaxProduct(), sg.Entropy(), sg.Count()
-)
+SEMIRING = sg.Product(sg.SumProduct(), sg.MaxProduct(), sg.Entropy(), sg.Count())
 
 
 @pytest.fixture(autouse=True)
@@ -59,35 +57,26 @@ def test_low_precision(name: str, dtype: str, params_too: bool) -> None:
     structure = jax.tree.structure(gradient)
     scale = max(float(np.max(np.abs(g))) for g in jax.tree.leaves(exact_gradient))
     eps = float(jnp.finfo(dtype).eps)
-    own_error = jax_error = log_error = entropy_error = 0.0
+    own_error = jax_error = 0.0
     for leaf, own, exact in zip(
         jax.tree.leaves(gradient),
         structure.flatten_up_to(elements),
         structure.flatten_up_to(exact_elements),
         strict=True,
     ):
-        assert own[0].dtype == leaf.dtype == own[1].max.dtype == own[1].min.dtype == own[2].dtype
-        assert own[3].log_mass.dtype == own[3].entropy.dtype == own[4].dtype == jnp.float32
-        own, exact = jax.tree.map(lambda x: np.asarray(x, np.float32), (own, exact))
-        own_error = max(own_error, _distance(own[0], exact[0]))
+        total, extremes, paths, count = own
+        assert total.dtype == extremes.max.dtype == extremes.min.dtype == leaf.dtype
+        assert paths.log_mass.dtype == paths.entropy.dtype == count.dtype == jnp.float32
+        own_error = max(own_error, _distance(total, exact[0]))
         jax_error = max(jax_error, _distance(leaf, exact[0]))
-        log_error = max(log_error, _distance(own[3].log_mass, exact[3].log_mass))
-        entropy_error = max(entropy_error, _distance(own[3].entropy, exact[3].entropy))
-        print(
-            _distance(own[4], exact[4]),
-            _distance(own[1].max, exact[1].max) / scale,
-            _distance(own[2], exact[2]) / scale,
-        )
-    print(
-        name,
-        dtype,
-        params_too,
-        own_error / scale / eps,
-        jax_error / scale / eps,
-        log_error / eps,
-        entropy_error / eps,
-    )
+        assert _distance(extremes.max, exact[1].max) <= 4 * eps * scale
+        assert _distance(extremes.min, exact[1].min) <= 4 * eps * scale
+        # weights near 0 are off by many roundings, and with them the masses that they alone make
+        assert _distance(paths.log_mass, exact[2].log_mass) <= 80 * eps
+        assert _distance(paths.entropy, exact[2].entropy) <= 6 * eps
+        np.testing.assert_allclose(count, exact[3], rtol=1e-5)
     assert own_error <= 2 * jax_error + eps * scale
+    assert own_error <= 4 * eps * scale
 
 
 def _distance(a: Array, b: Array) -> float:
