@@ -37,7 +37,14 @@ def quick_compilation(precision: None) -> Iterator[None]:
     yield
 
 
-@pytest.mark.parametrize("name", models.names())
+# Of a great many shapes that no other model has.
+SLOW = {"big_bird_sparse"}
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in models.names()],
+)
 def test_model(name: str) -> None:
     f, params = models.build(name)
     value, gradient = jax.value_and_grad(f)(params)

@@ -1,0 +1,88 @@
+"""Stock models in bfloat16 and float16: gradients as good as `jax.grad`'s, logs in float32.
+
+The yardstick is float32 at the same parameters. A computation in low precision is off by a few
+of its roundings; the tests ask that semigrad's be off by no more than `jax.grad`'s is, and one rounding.
+"""
+
+import functools
+from collections.abc import Iterator
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import models
+import numpy as np
+import pytest
+
+import semigrad as sg
+
+Array = Any
+
+pytestmark = pytest.mark.float32
+
+NAMES = ["bert", "llama", "vit"]
+DTYPES = ["bfloat16", "float16"]
+SEMIRING = sg.Product(sg.SumProduct(), sg.MaxProduct(), sg.Entropy(), sg.Count())
+
+
+@pytest.fixture(autouse=True)
+def quick_compilation(precision: None) -> Iterator[None]:
+    """Compiles with few optimisations, though in float32: `precision` puts it back."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+
+
+def _cast(tree: Any, dtype: Any) -> Any:
+    return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)
+
+
+@functools.lru_cache
+def _float32(name: str, rounded_to: str) -> tuple[Any, Any]:
+    """The gradient and the elements in float32, at parameters that the dtype can represent."""
+    f, params = models.build(name)
+    params = _cast(_cast(params, rounded_to), "float32")
+    return jax.grad(f)(params), sg.backprop(f, SEMIRING)(params)
+
+
+@pytest.mark.parametrize("params_too", [False, True], ids=["module", "module_and_params"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_low_precision(name: str, dtype: str, params_too: bool) -> None:
+    f, params = models.build(name, jnp.dtype(dtype))
+    rounded = _cast(params, dtype)
+    params = rounded if params_too else _cast(rounded, "float32")
+    gradient, elements = jax.grad(f)(params), sg.backprop(f, SEMIRING)(params)
+    exact_gradient, exact_elements = _float32(name, dtype)
+
+    structure = jax.tree.structure(gradient)
+    scale = max(float(np.max(np.abs(g))) for g in jax.tree.leaves(exact_gradient))
+    eps = float(jnp.finfo(dtype).eps)
+    own_error = jax_error = 0.0
+    for leaf, own, exact in zip(
+        jax.tree.leaves(gradient),
+        structure.flatten_up_to(elements),
+        structure.flatten_up_to(exact_elements),
+        strict=True,
+    ):
+        total, extremes, paths, count = own
+        assert total.dtype == extremes.max.dtype == extremes.min.dtype == leaf.dtype
+        assert paths.log_mass.dtype == paths.entropy.dtype == count.dtype == jnp.float32
+        own_error = max(own_error, _distance(total, exact[0]))
+        jax_error = max(jax_error, _distance(leaf, exact[0]))
+        assert _distance(extremes.max, exact[1].max) <= 4 * eps * scale
+        assert _distance(extremes.min, exact[1].min) <= 4 * eps * scale
+        # weights near 0 are off by many roundings, and with them the masses that they alone make
+        assert _distance(paths.log_mass, exact[2].log_mass) <= 80 * eps
+        assert _distance(paths.entropy, exact[2].entropy) <= 6 * eps
+        np.testing.assert_allclose(count, exact[3], rtol=1e-5)
+    assert own_error <= 2 * jax_error + eps * scale
+    assert own_error <= 4 * eps * scale
+
+
+def _distance(a: Array, b: Array) -> float:
+    """The largest difference; infinities must be the same, and nothing NaN."""
+    a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+    finite = np.isfinite(b)
+    np.testing.assert_array_equal(a[~finite], b[~finite])
+    assert np.all(np.isfinite(a[finite]))
+    return float(np.max(np.abs(a[finite] - b[finite]), initial=0))
