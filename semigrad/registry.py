@@ -51,6 +51,10 @@ class Site:
         aval = self.in_avals[operand]
         return self.semiring.zero(aval.shape, aval.dtype)
 
+    def refusal(self, reason: str) -> NotImplementedError:
+        """Returns the error that refuses this equation, with the reason and the way out."""
+        return NotImplementedError(f"cannot follow paths through {self.where}: {reason}")
+
     def fill(self, operand: int) -> Element:
         """Returns "no path" as a scalar node of an operand's dtype, to fill arrays with."""
         return self.semiring.zero((), self.in_avals[operand].dtype)
@@ -72,6 +76,7 @@ class Entry:
       forward: runs an equation with bodies so that the rule finds in `site.residuals` what it
         needs: from the equation, its bodies and operands to results and residuals.
       expand: writes an equation on a path in terms of others, given the active variables.
+      limit: of a primitive that is handled, when it is refused all the same.
       refusal: why the primitive is refused and what to do instead; None if it is handled.
       error: the type of the error that refuses it.
     """
@@ -85,6 +90,7 @@ class Entry:
     bodies: Callable[[Any], Sequence[tuple[Any, dict[str, Any]]]] | None = None
     forward: Callable[..., tuple[Sequence[Any], Any]] | None = None
     expand: Callable[..., Sequence[Any]] | None = None
+    limit: str | None = None
     refusal: str | None = None
     error: type[Exception] = NotImplementedError
 
@@ -105,17 +111,20 @@ class Coverage:
     Attributes:
       handled: {primitive: family} of those with a rule, of those that have no edges, and of
         calls whose body is read in their place.
+      limits: {primitive: when it is refused all the same}, of some that are handled.
       refused: {primitive: the reason and the way out}.
       unknown: primitives that JAX can differentiate and semigrad does not know.
     """
 
     handled: dict[str, str]
+    limits: dict[str, str]
     refused: dict[str, str]
     unknown: tuple[str, ...]
 
     def __str__(self) -> str:
         rows = {
             **{name: f"handled ({family})" for name, family in self.handled.items()},
+            **{n: f"handled ({self.handled[n]}), {limit}" for n, limit in self.limits.items()},
             **{name: f"refused: {reason}" for name, reason in self.refused.items()},
             **dict.fromkeys(self.unknown, "unknown"),
         }
@@ -220,6 +229,7 @@ def coverage() -> Coverage:
     entries = {n: e for n, e in sorted(entries.items()) if e.family != INTERNAL}
     return Coverage(
         handled={n: e.family for n, e in entries.items() if e.refusal is None},
+        limits={n: e.limit for n, e in entries.items() if e.limit},
         refused={n: e.refusal for n, e in entries.items() if e.refusal and n in _table},
         unknown=tuple(n for n in entries if n not in _table),
     )

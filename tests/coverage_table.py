@@ -48,7 +48,8 @@ def treatment(name: str) -> str:
     entry = registry.lookup(name)
     if entry.inlined:
         return "its body is read in its place"
-    return "rule" if entry.rule else "no edge"
+    how = "rule" if entry.rule else "no edge"
+    return f"{how}; {entry.limit}" if entry.limit else how
 
 
 def lines() -> Iterator[str]:

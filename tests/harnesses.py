@@ -212,8 +212,11 @@ def _refused_primitive(error: Exception) -> str:
     """The primitive that is refused, as `coverage` says; any other error is raised again."""
     message = str(error)
     found = re.match(r"cannot follow paths through '([\w-]+)'", message)
-    if found and sg.coverage().refused.get(found[1], "no reason") in message:
+    coverage = sg.coverage()
+    if found and coverage.refused.get(found[1], "no reason") in message:
         return found[1]
+    if found and found[1] in coverage.limits:
+        return f"{found[1]}, {coverage.limits[found[1]]}"
     if found and "it computes complex numbers" in message:
         return "complex numbers"
     raise error

@@ -22,9 +22,9 @@ from jax.extend import core as jex
 PATH_LIMIT = 200_000
 
 _INLINED = {"jit", "pjit", "remat2", "checkpoint", "closed_call", "eval_jaxpr", "call", "core_call"}
-_CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
+_CUSTOM = {"custom_jvp_call", "custom_vjp_call", "linear_call"}
 _CHOOSING = {"sort", "top_k", "approx_top_k"}
-_NOT_BATCHED = {"ragged_dot_general"}  # by JAX, unless all operands are
+_NOT_BATCHED = {"linear_call", "ragged_dot_general"}  # by JAX, unless all operands are
 # Of a symmetric, positive definite matrix; and those whose Jacobians have roundoff in place of
 # zeros, to tell from entries by its size.
 _SYMMETRIC = {"cholesky", "eigh"}
@@ -369,13 +369,13 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
         return [out for out in outs if _is_float(out)]
 
     x = operands[slot]
-    if eqn.primitive.name == "custom_vjp_call":  # it has no forward rule
+    if eqn.primitive.name in ("custom_vjp_call", "linear_call"):  # what counts is the backward rule
         outs, pull = jax.vjp(of_slot, x)
         columns = []
         for j, out in enumerate(outs):
             basis = [jnp.zeros((out.size, *o.shape), o.dtype) for o in outs]
             basis[j] = jnp.eye(out.size, dtype=out.dtype).reshape(out.size, *out.shape)
-            pulled = jax.vmap(lambda ct: pull(ct)[0])(basis)
+            pulled = _over_rows(eqn, lambda ct: pull(ct)[0])(basis)
             columns.append(pulled.reshape(out.size, x.size).T)
         return columns
     basis = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
+from cases.calls import batched, linear_call
 from cases.case import weigh
 from checks import SEMIRINGS, assert_trees_close, expected, product
 from jax import lax
@@ -70,6 +71,27 @@ def test_ragged_product_with_a_batch_and_two_free_axes() -> None:
     got = jax.jit(sg.backprop(f, sg.SumProduct(), (0, 1)))(*args)
     assert_trees_close(got, jax.jit(jax.grad(f, (0, 1)))(*args))
     _check(f, args)
+
+
+def test_linear_call() -> None:
+    """Neither JAX nor its derivative batches it."""
+    f = lambda x, s: weigh(linear_call(x, lax.stop_gradient(s)) * s)
+    args = _arguments([(3,), (3,)])
+    got = jax.jit(sg.backprop(f, sg.SumProduct(), (0, 1)))(*args)
+    assert_trees_close(got, jax.jit(jax.grad(f, (0, 1)))(*args))
+    _check(f, args)
+
+
+def test_custom_vmap() -> None:
+    """JAX differentiates it forward only."""
+    f = lambda x: weigh(batched(x) * x)
+    (x,) = _arguments([(3,)])
+    plain = lambda x: weigh(jnp.sin(x) * x * x)
+    semiring = product(tuple(SEMIRINGS))
+    got = jax.jit(sg.backprop(f, semiring))(x)
+    assert_trees_close(got, jax.jit(sg.backprop(plain, semiring))(x))
+    rows = jax.vmap(sg.backprop(f, semiring))(jnp.stack([x, 2 * x]))
+    assert_trees_close(jax.tree.map(lambda leaf: leaf[0], rows), got)
 
 
 def _arguments(shapes: list[tuple[int, ...]]) -> list[Array]:

@@ -1,7 +1,8 @@
 """Stock models in bfloat16 and float16: gradients as good as `jax.grad`'s, logs in float32.
 
 The yardstick is float32 at the same parameters. A computation in low precision is off by a few
-of its roundings; the tests ask that semigrad's be off by no more than `jax.grad`'s is, and one rounding.
+of its roundings; the tests ask that semigrad's be off by no more than `jax.grad`'s is, and one
+rounding.
 """
 
 import functools

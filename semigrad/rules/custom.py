@@ -215,10 +215,12 @@ def _is_pointwise(
     )
 
 
-for _name, _program, _body in (
-    ("custom_jvp_call", _jvp_program, "call_jaxpr"),
-    ("custom_vjp_call", _vjp_program, "call_jaxpr"),
-    ("linear_call", _linear_call_program, "callee"),
+_NOT_LINEAR = "refused where its backward function is not linear in the cotangent"
+
+for _name, _program, _body, _limit in (
+    ("custom_jvp_call", _jvp_program, "call_jaxpr", None),
+    ("custom_vjp_call", _vjp_program, "call_jaxpr", _NOT_LINEAR),
+    ("linear_call", _linear_call_program, "callee", None),
 ):
     register_rule(
         _name,
@@ -226,4 +228,5 @@ for _name, _program, _body in (
         multiple_results=True,
         body=_body,
         expand=functools.partial(_expand, _program),
+        limit=_limit,
     )(_pointwise)

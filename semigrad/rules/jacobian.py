@@ -22,6 +22,7 @@ from semigrad.semirings.base import Element, Semiring
 CHUNK_ENTRIES = 1 << 18
 # The largest Jacobian of a lane, in entries, that is followed at all.
 LIMIT_ENTRIES = 1 << 20
+LIMIT = f"refused where a matrix has more than {LIMIT_ENTRIES} edges to its results"
 
 # From the values of active operands to the floating-point results.
 Function = Callable[..., Sequence[Any]]
@@ -66,13 +67,13 @@ def check_size(site: Site, results: Sequence[Any], operands: Sequence[Any], lane
     rows, columns = (sum(_columns(x, lanes) for x in xs) for xs in (results, operands))
     if rows * columns > LIMIT_ENTRIES:
         shapes = [[tuple(x.shape) for x in xs] for xs in (operands, results)]
-        raise NotImplementedError(
-            f"cannot follow paths through {site.where}: every element of its results may depend "
-            f"on every element of its operands, and {rows} x {columns} edges are more than the "
-            f"{LIMIT_ENTRIES} that semigrad takes one by one (operands {shapes[0]}, results "
-            f"{shapes[1]}). Use smaller matrices, write the function with matrix products, give "
-            "the primitive a rule with `semigrad.register_rule`, or keep it out of the "
-            "differentiated path with `jax.lax.stop_gradient`."
+        raise site.refusal(
+            f"every element of its results may depend on every element of its operands, and {rows} "
+            f"x {columns} edges are more than the {LIMIT_ENTRIES} that semigrad takes one by one "
+            f"(operands {shapes[0]}, results {shapes[1]}). Use smaller matrices, write the "
+            "function with matrix products, give the primitive a rule with "
+            "`semigrad.register_rule`, or keep it out of the differentiated path with "
+            "`jax.lax.stop_gradient`."
         )
 
 
@@ -81,10 +82,10 @@ def check_differentiable(site: Site, fun: Function, operands: Sequence[Any]) -> 
     try:
         jax.eval_shape(lambda *xs: jax.vjp(fun, *xs)[0], *operands)
     except NotImplementedError as error:
-        raise NotImplementedError(
-            f"cannot follow paths through {site.where}: JAX has no derivatives for it with these "
-            f"parameters and shapes ({error}), so that `jax.grad` refuses it too. Change them, or "
-            "keep it out of the differentiated path with `jax.lax.stop_gradient`."
+        raise site.refusal(
+            f"JAX has no derivatives for it with these parameters and shapes ({error}), so that "
+            "`jax.grad` refuses it too. Change them, or keep it out of the differentiated path "
+            "with `jax.lax.stop_gradient`."
         ) from error
 
 

@@ -176,12 +176,21 @@ def _exchange_rows(table: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 
 for _name in ["eigh", "lu", "qr", "svd"]:
-    register_rule(_name, family=_FAMILY, multiple_results=True)(functools.partial(_dense, _name))
+    register_rule(_name, family=_FAMILY, multiple_results=True, limit=jacobian.LIMIT)(
+        functools.partial(_dense, _name)
+    )
 for _name in ["cholesky", "triangular_solve", "tridiagonal_solve"]:
-    register_rule(_name, family=_FAMILY)(functools.partial(_dense_single, _name))
+    register_rule(_name, family=_FAMILY, limit=jacobian.LIMIT)(
+        functools.partial(_dense_single, _name)
+    )
 
 
-@register_rule("custom_linear_solve", family=_FAMILY, multiple_results=True)
+@register_rule(
+    "custom_linear_solve",
+    family=_FAMILY,
+    multiple_results=True,
+    limit=f"{jacobian.LIMIT}, or it has no `transpose_solve`",
+)
 def _custom_linear_solve(
     site: Site,
     cts: list[Element | None],
@@ -194,17 +203,17 @@ def _custom_linear_solve(
     What else `solve` reads, factors of the matrix say, has no derivative by definition.
     """
     if jaxprs.transpose_solve is None:
-        raise NotImplementedError(
-            f"cannot follow paths through {site.where}: it was given no `transpose_solve`, so that "
-            "`jax.grad` refuses it too. Give it one, say that it is symmetric, or keep it out of "
-            "the differentiated path with `jax.lax.stop_gradient`."
+        raise site.refusal(
+            "it was given no `transpose_solve`, so that `jax.grad` refuses it too. Give it one, "
+            "say that it is symmetric, or keep it out of the differentiated path with "
+            "`jax.lax.stop_gradient`."
         )
     reads = {*range(const_lengths.matvec), *range(sum(const_lengths), len(operands))}
     active = [index for index in sorted(reads) if site.active[index]]
     return _through_any(site, cts, operands, active)
 
 
-@register_rule("call_hi_primitive", family=_FAMILY, multiple_results=True)
+@register_rule("call_hi_primitive", family=_FAMILY, multiple_results=True, limit=jacobian.LIMIT)
 def _call_hi_primitive(
     site: Site, cts: list[Element | None], *operands: Any, **_: Any
 ) -> list[Element | None]:

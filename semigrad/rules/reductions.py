@@ -38,7 +38,12 @@ def _expand(site: Site, ct: Element, shape: tuple[int, ...], axes: Any) -> Eleme
     return site.semiring.map(lambda leaf: lax.broadcast_in_dim(leaf, shape, kept), ct)
 
 
-@register_rule("reduce", family=_FAMILY, multiple_results=True)
+@register_rule(
+    "reduce",
+    family=_FAMILY,
+    multiple_results=True,
+    limit="refused where its initial values are on a path or an operand holds integers",
+)
 def _reduce(
     site: Site, cts: list[Element | None], *values: Any, jaxpr: Any, dimensions: Any, **_: Any
 ) -> list[Element | None]:
@@ -67,18 +72,17 @@ def _reduce(
 def _check_differentiable(site: Site, count: int) -> None:
     """Refuses what JAX has no derivatives for."""
     if any(site.active[count:]):
-        raise NotImplementedError(
-            f"cannot follow paths through {site.where}: its initial values are on a path, and JAX "
-            "has no derivatives for those (`jax.grad` refuses it too). Start from a constant and "
+        raise site.refusal(
+            "its initial values are on a path, and JAX has no derivatives for those (`jax.grad` "
+            "refuses it too). Start from a constant and "
             "join the initial values to the result, or keep them out of the differentiated path "
             "with `jax.lax.stop_gradient`."
         )
     if not all(jnp.issubdtype(aval.dtype, jnp.floating) for aval in site.in_avals[:count]):
-        raise NotImplementedError(
-            f"cannot follow paths through {site.where}: one of its operands holds integers, and "
-            "JAX has no derivatives for such a reduction (`jax.grad` fails too). Find the indices "
-            "with `jnp.argmax` and index with them, or keep it out of the differentiated path with "
-            "`jax.lax.stop_gradient`."
+        raise site.refusal(
+            "one of its operands holds integers, and JAX has no derivatives for such a reduction "
+            "(`jax.grad` fails too). Find the indices with `jnp.argmax` and index with them, or "
+            "keep it out of the differentiated path with `jax.lax.stop_gradient`."
         )
 
 

@@ -41,7 +41,7 @@ def _scatter_add(
     return [ct, None, _read_back(site, ct, x, indices, updates, **params)]
 
 
-@register_rule("scatter", family=_FAMILY)
+@register_rule("scatter", family=_FAMILY, limit="refused with a function to apply")
 def _scatter(
     site: Site, ct: Element, x: Any, indices: Any, updates: Any, **params: Any
 ) -> list[Element | None]:
@@ -50,10 +50,10 @@ def _scatter(
     Where several updates hit one element only the one that was written has an edge.
     """
     if params["update_jaxpr"] is not None:
-        raise NotImplementedError(
-            f"cannot follow paths through {site.where}: it is `.at[...].apply(f)`, which JAX has "
-            "no derivative for (`jax.grad` refuses it too). Write `x.at[i].set(f(x[i]))`, or keep "
-            "it out of the differentiated path with `jax.lax.stop_gradient`."
+        raise site.refusal(
+            "it is `.at[...].apply(f)`, which JAX has no derivative for (`jax.grad` refuses it "
+            "too). Write `x.at[i].set(f(x[i]))`, or keep it out of the differentiated path with "
+            "`jax.lax.stop_gradient`."
         )
     semiring = site.semiring
     numbers = 1 + jnp.arange(updates.size, dtype=jnp.int32).reshape(updates.shape)
@@ -101,16 +101,20 @@ for _name in ["scatter-max", "scatter-min", "scatter-sub"]:
     register_rule(_name, family=_FAMILY)(_combine)
 
 
-@register_rule("scatter-mul", family=_FAMILY)
+@register_rule(
+    "scatter-mul",
+    family=_FAMILY,
+    limit="refused where its factors are on a path and an index may repeat",
+)
 def _scatter_mul(
     site: Site, ct: Element, x: Any, indices: Any, updates: Any, **params: Any
 ) -> list[Element | None]:
     if site.active[2] and not params["unique_indices"]:
-        raise NotImplementedError(
-            f"cannot follow paths through {site.where}: the factors are on a path and may meet at "
-            "one index, and JAX has no derivatives for that (`jax.grad` refuses it too). If no "
-            "index repeats, say so: `.at[...].multiply(..., unique_indices=True)`; or keep the "
-            "factors out of the differentiated path with `jax.lax.stop_gradient`."
+        raise site.refusal(
+            "the factors are on a path and may meet at one index, and JAX has no derivatives for "
+            "that (`jax.grad` refuses it too). If no index repeats, say so: "
+            "`.at[...].multiply(..., unique_indices=True)`; or keep the factors out of the "
+            "differentiated path with `jax.lax.stop_gradient`."
         )
     return _combine(site, ct, x, indices, updates, **params)
 

@@ -63,7 +63,6 @@ class Case:
         specs: what its arguments are.
         covers: primitives it is there for; a test checks that they occur in its jaxpr.
         strict: whether the function itself allows strict dtype and rank promotion.
-        batches: whether it is run under vmap.
     """
 
     name: str
@@ -73,7 +72,6 @@ class Case:
     rtol: float = 1e-9
     rtol32: float = 2e-5
     strict: bool = True
-    batches: bool = True
 
     @property
     def family(self) -> str:
