@@ -214,6 +214,5 @@ SCATTER = [
         real(3),
         real(0),
         Whole(np.zeros(0, int)),
-        covers=("scatter-sub", "scatter-max"),
     ),
 ]
