@@ -379,9 +379,7 @@ def _jacobian(eqn: Any, operands: Sequence[Any], slot: int) -> list[Any]:
             columns.append(pulled.reshape(out.size, x.size).T)
         return columns
     basis = jnp.eye(x.size, dtype=x.dtype).reshape(x.size, *x.shape)
-    # JAX fails where an operand of a `reduce` has no tangent: a zero one will do.
-    others = range(len(eqn.outvars)) if eqn.primitive.name == "reduce" else ()
-    others = [i for i in others if i != slot and _is_float(operands[i])]
+    others = [i for i in _linked(eqn) if i != slot and _is_float(operands[i])]
 
     def of_slot_and_others(x: Any, *xs: Any) -> list[Any]:
         full = dict(zip(others, xs, strict=True))
@@ -402,6 +400,15 @@ def _over_rows(eqn: Any, f: Callable[..., Any]) -> Callable[..., Any]:
     if eqn.primitive.name in _NOT_BATCHED:
         return lambda rows: jax.lax.map(f, rows)
     return jax.vmap(f)
+
+
+def _linked(eqn: Any) -> Sequence[int]:
+    """Operands of which JAX fails if only some have a tangent: a zero one will do."""
+    if eqn.primitive.name == "reduce":
+        return range(len(eqn.outvars))
+    if eqn.primitive.name == "custom_linear_solve":
+        return range(sum(eqn.params["const_lengths"]), len(eqn.invars))
+    return ()
 
 
 def _not_zero(jacobians: Any, noise: float) -> Any:

@@ -179,5 +179,5 @@ def test_coverage_of_the_families() -> None:
     }
     for primitive, family in families.items():
         assert coverage.handled[primitive] == family
-    for primitive in ("while", "pure_callback", "complex", "new_ref", "psum"):
+    for primitive in ("while", "pure_callback", "complex", "new_ref", "schur", "fft", "psum"):
         assert primitive in coverage.refused

@@ -208,8 +208,10 @@ def _custom_linear_solve(
             "say that it is symmetric, or keep it out of the differentiated path with "
             "`jax.lax.stop_gradient`."
         )
-    reads = {*range(const_lengths.matvec), *range(sum(const_lengths), len(operands))}
-    active = [index for index in sorted(reads) if site.active[index]]
+    active = [index for index in range(const_lengths.matvec) if site.active[index]]
+    # JAX fails where a part of the right-hand side has no tangent, so none is left out.
+    rhs = range(sum(const_lengths), len(operands))
+    active += [i for i in rhs if jnp.issubdtype(site.in_avals[i].dtype, jnp.floating)]
     return _through_any(site, cts, operands, active)
 
 
