@@ -209,9 +209,10 @@ def _custom_linear_solve(
             "`jax.lax.stop_gradient`."
         )
     active = [index for index in range(const_lengths.matvec) if site.active[index]]
-    # JAX fails where a part of the right-hand side has no tangent, so none is left out.
     rhs = range(sum(const_lengths), len(operands))
-    active += [i for i in rhs if jnp.issubdtype(site.in_avals[i].dtype, jnp.floating)]
+    if any(site.active[index] for index in rhs):
+        # JAX fails where only some parts of it have a tangent, so none is left out.
+        active += [i for i in rhs if jnp.issubdtype(site.in_avals[i].dtype, jnp.floating)]
     return _through_any(site, cts, operands, active)
 
 
