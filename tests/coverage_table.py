@@ -25,7 +25,7 @@ Here are all primitives that JAX {version}, its experimental parts included, has
 rule for, and those that semigrad knows besides: {handled} are handled, {refused} refused, none is
 unknown. *Cases* are the functions of `tests/cases` that are there for the primitive: every path is
 listed and every semiring compared with the list. *Harnesses* are JAX's own calls of it with float
-dtypes, on which sum-product is compared with `jax.grad` (all of them with `--all-harnesses`).
+dtypes, on which sum-product is compared with `jax.grad` (all of them with `--exhaustive`).
 Primitives in brackets have no differentiation rule in this JAX.
 
 ## Handled

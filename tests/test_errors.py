@@ -145,6 +145,48 @@ def _scaled(x: Array) -> Array:
     return jnp.sum(jax.nn.scaled_matmul(narrow, narrow, scales, scales))
 
 
+def _while_in_a_loop(x: Array) -> Array:
+    def step(carry: Array, row: Array) -> tuple[Array, None]:
+        with jax.named_scope("inside"):
+            return lax.while_loop(lambda s: s < 9.0, lambda s: s * 2.0 + 9.0, carry * row), None
+
+    with jax.named_scope("loop"):
+        return lax.scan(step, x[0], x)[0]
+
+
+def _while_in_a_branch(x: Array) -> Array:
+    def branch(y: Array) -> Array:
+        with jax.named_scope("inside"):
+            return lax.while_loop(lambda s: s < 9.0, lambda s: s * 2.0 + 9.0, y[0])
+
+    with jax.named_scope("loop"):
+        return lax.cond(x[0] > 0, branch, lambda y: y[1], x)
+
+
+@pytest.mark.parametrize("f", [_while_in_a_loop, _while_in_a_branch])
+def test_refused_inside_control_flow(f: Any) -> None:
+    for transformed in (sg.backprop(f, sg.SumProduct()), sg.top_path(f)):
+        _raises(ValueError, ["while", HERE, "loop/inside"], lambda t=transformed: t(X))
+
+
+def test_a_top_path_of_too_many_steps() -> None:
+    def f(x: Array) -> Array:
+        with jax.named_scope("loop"):
+            return lax.scan(lambda c, _: (jnp.sin(c) * 1.1, None), x[0], None, length=30_000)[0]
+
+    parts = ["20000 equations", HERE, "loop", "MaxProduct"]
+    _raises(NotImplementedError, parts, lambda: sg.top_path(f)(X))
+
+
+@pytest.mark.parametrize("custom", ["Rule", None, True])
+def test_custom_that_is_neither(custom: Any) -> None:
+    for transform in (sg.backprop, sg.value_and_backprop):
+        call = lambda t=transform: t(jnp.sum, sg.Count(), custom=custom)
+        _raises(ValueError, ["custom", "rule", "descend"], call)
+    _raises(ValueError, ["custom"], lambda: sg.nodes(jnp.sum, custom=custom))
+    _raises(ValueError, ["custom"], lambda: sg.top_path(jnp.sum, custom=custom))
+
+
 # What has no edges with real weights, or that JAX cannot differentiate either.
 _REFUSED: dict[str, tuple[str, Callable[[Array], Array]]] = {
     "windowed product": (

@@ -1,4 +1,7 @@
-"""With the sum-product semiring the transformation is `jax.grad`, in every calling convention."""
+"""With the sum-product semiring the transformation is `jax.grad`, in every calling convention.
+
+In float64, under jit of vmap, `test_paths_enumerated.py` compares the two.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -14,15 +17,6 @@ def _close(got: object, want: object, rtol: float) -> None:
     for g, w in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
         assert g.dtype == w.dtype
     assert_trees_close(got, want, rtol)
-
-
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_jit_of_vmap(case: Case) -> None:
-    args = case.batch()
-    with strict(case):
-        got = jax.jit(jax.vmap(sg.backprop(case.f, sg.SumProduct(), case.argnums)))(*args)
-        want = jax.jit(jax.vmap(jax.grad(case.f, case.argnums)))(*args)
-    _close(got, want, case.rtol)
 
 
 @pytest.mark.float32

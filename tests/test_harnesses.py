@@ -1,6 +1,6 @@
 """Sum-product is `jax.grad` on JAX's own catalogue of primitive calls, or is refused by name.
 
-By default a sample of each group of harnesses is run; `--all-harnesses` runs them all and prints
+By default a sample of each group of harnesses is run; `--exhaustive` runs them all and prints
 what became of them.
 """
 
@@ -27,7 +27,7 @@ def quick_compiles(precision: None) -> Iterator[None]:
 def pytest_generate_tests(metafunc: Any) -> None:
     groups = harnesses.by_group()
     if "chunk" in metafunc.fixturenames:
-        run_all = metafunc.config.getoption("--all-harnesses")
+        run_all = metafunc.config.getoption("--exhaustive")
         chunks = [
             (group, start)
             for group, members in groups.items()

@@ -201,6 +201,8 @@ def _instantiate(site: Site, cts: list[Element | None]) -> list[Element]:
 
 @register_rule("select_n", family=_FAMILY, pointwise=True)
 def _select_n(site: Site, ct: Element, which: Any, *cases: Any) -> list[Element | None]:
+    which = jnp.asarray(which)
+
     def chosen(index: int) -> Element:
         mask = which == jnp.asarray(index).astype(which.dtype)
         return site.semiring.map(

@@ -294,6 +294,13 @@ ROUTING = [
         covers=("select_n",),
     ),
     make(
+        "routing/select_n_literal",
+        lambda x, y: jnp.where(True, x[0], y[0]) * x[1] * y[1],
+        real(2),
+        real(2),
+        covers=("select_n",),
+    ),
+    make(
         "routing/select_n_three_cases",
         _select_three,
         Whole([0, 2, 1, 2, 0]),

@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import jax
-import models
 import numpy as np
 import pytest
+import stock_models as models
 
 import semigrad as sg
 
 Array = Any
 
-pytestmark = pytest.mark.float32
+pytestmark = [pytest.mark.float32, pytest.mark.xdist_group("stock models")]
 
 SEMIRING = sg.Product(
     sg.SumProduct(), sg.MaxProduct(), sg.AbsMaxProduct(), sg.Entropy(), sg.Count()
@@ -37,15 +37,14 @@ def quick_compilation(precision: None) -> Iterator[None]:
     yield
 
 
-# Of a great many shapes that no other model has.
+# Of a great many shapes that no other model has: left to --exhaustive.
 SLOW = {"big_bird_sparse"}
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in models.names()],
-)
-def test_model(name: str) -> None:
+@pytest.mark.parametrize("name", models.names())
+def test_model(name: str, request: pytest.FixtureRequest) -> None:
+    if name in SLOW and not request.config.getoption("--exhaustive"):
+        pytest.skip("takes minutes")
     f, params = models.build(name)
     value, gradient = jax.value_and_grad(f)(params)
     got, elements = sg.value_and_backprop(f, SEMIRING)(params)
