@@ -228,20 +228,25 @@ class _Writer:
         if all(isinstance(span.start, int) for span in box):
             starts = [span.start + span.offset for span in box]  # pyright: ignore
             stops = [start + span.size for start, span in zip(starts, box, strict=True)]
-            params = {"start_indices": starts, "limit_indices": stops, "strides": None}
-            operands = (source,)
-
-            def evaluate(x: Any) -> list[Any]:
-                return [lax.slice(x, starts, stops)]
+            made = Equation(
+                "slice",
+                lambda x: [lax.slice(x, starts, stops)],
+                {"start_indices": starts, "limit_indices": stops, "strides": None},
+                (source,),
+                (own,),
+                like.scope,
+                like.sources,
+            )
         else:
-            params = {"slice_sizes": sizes(box)}
-            operands = (source, *(self._starts.moved(span, like) for span in box))
-
-            def evaluate(x: Any, *at: Any) -> list[Any]:
-                return [lax.dynamic_slice(x, at, sizes(box))]
-
-        name = "slice" if len(operands) == 1 else "dynamic_slice"
-        made = Equation(name, evaluate, params, operands, (own,), like.scope, like.sources)
+            made = Equation(
+                "dynamic_slice",
+                lambda x, *at: [lax.dynamic_slice(x, at, sizes(box))],
+                {"slice_sizes": sizes(box)},
+                (source, *(self._starts.moved(span, like) for span in box)),
+                (own,),
+                like.scope,
+                like.sources,
+            )
         self.equations.append(made)
         return own
 

@@ -84,7 +84,7 @@ def _elementwise(eqn: Equation, box: Box) -> Parts:
 
 
 def _broadcast_in_dim(eqn: Equation, box: Box) -> Parts | None:
-    if len(eqn.invars) > 1:
+    if len(eqn.invars) != 1:
         return None
     shape = eqn.invars[0].aval.shape
     axes = zip(shape, eqn.params["broadcast_dimensions"], strict=True)
@@ -93,7 +93,7 @@ def _broadcast_in_dim(eqn: Equation, box: Box) -> Parts | None:
 
 def _reshape(eqn: Equation, box: Box) -> Parts | None:
     """Axes that are kept keep their spans; those that are split or joined must be whole."""
-    if len(eqn.invars) > 1 or eqn.params["dimensions"] is not None:
+    if len(eqn.invars) != 1 or eqn.params["dimensions"] is not None:
         return None
     old, new = eqn.invars[0].aval.shape, eqn.outvars[0].aval.shape
     if 0 in old:
