@@ -53,7 +53,7 @@ def machine() -> dict[str, Any]:
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         "jax": jax.__version__,
-        "matmul precision": jax.config.jax_default_matmul_precision or "default",
+        "matmul precision": jax.config.jax_default_matmul_precision or "default",  # pyright: ignore
         "semigrad": sg.__version__,
     }
 

@@ -130,7 +130,8 @@ def lstm(hidden: int = 256, tokens: int = 64, batch: int = 8) -> Task:
     class Lstm(nn.Module):
         @nn.compact
         def __call__(self, x: Array) -> Array:
-            return nn.Dense(10)(nn.RNN(nn.OptimizedLSTMCell(hidden))(x[None])[0, -1])
+            states: Any = nn.RNN(nn.OptimizedLSTMCell(hidden))(x[None])
+            return nn.Dense(10)(states[0, -1])
 
     name = f"LSTM {hidden}, {tokens} steps, batch {batch}"
     return _flax(name, Lstm(), (tokens, hidden), batch)

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
@@ -116,7 +117,11 @@ class _Writer:
             return Constant(jnp.zeros(shape, dtype))
 
         def stack(*values: Any) -> list[Any]:
-            return [jnp.stack([jnp.asarray(x, dtype) for x in values])]
+            return [
+                jnp.stack(
+                    [x if isinstance(x, jax.Array) else jnp.asarray(x, dtype) for x in values]
+                )
+            ]
 
         return self._make("stack", stack, rows, [whole], like, axis=0)[0]
 

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from semigrad import _compat, interpreter
-from semigrad.graph import Equation
+from semigrad.graph import Constant, Equation
 from semigrad.interpreter import Program
 from semigrad.registry import INTERNAL, Site, register_rule
 from semigrad.semirings.base import Element
@@ -57,7 +57,8 @@ def _scan_forward(
     def step(carry: list[Any], at: list[Any]) -> tuple[list[Any], tuple[list[Any], list[Any]]]:
         values = interpreter.evaluate(program, [*constants, *carry, *at])
         results = [
-            jnp.asarray(interpreter.read(values, v), v.aval.dtype) for v in program.graph.outputs
+            jnp.asarray(v.value, v.aval.dtype) if isinstance(v, Constant) else values[v]
+            for v in program.graph.outputs
         ]
         return results[:carries], (carry, results[carries:])
 

@@ -5,18 +5,25 @@ Operands that broadcast against the result (scalars, axes of size 1) have severa
 element; these meet by `plus`.
 """
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.extend.core import primitives
 
 from semigrad.registry import Site, register_rule
 from semigrad.semirings.base import Element, Semiring
 
-# Derivatives that are constants: their weights are read once, as numbers.
-_LINEAR = ["add", "add_any", "neg", "sub"]
+# Derivatives that are constants: the primitives, and how many operands they have.
+_LINEAR = {
+    "add": (primitives.add_p, 2),
+    "add_any": (primitives.add_jaxvals_p, 2),
+    "neg": (primitives.neg_p, 1),
+    "sub": (primitives.sub_p, 2),
+}
 
 _NONLINEAR = [
     "abs", "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "bessel_i0e", "bessel_i1e",
@@ -45,11 +52,11 @@ def _through(site: Site, index: int, ct: Element, operands: Sequence[Any]) -> El
     return unbroadcast(site.semiring, site.semiring.scale(weight, ct), operand.shape)
 
 
-def _linear(site: Site, ct: Element, *operands: Any, **_: Any) -> list[Element | None]:
+def _linear(name: str, site: Site, ct: Element, *operands: Any, **_: Any) -> list[Element | None]:
     semiring = site.semiring
 
     def through(index: int) -> Element:
-        weight = _constant_weight(site, index)
+        weight = _constant_weight(name, index)
         shape = semiring.shape(ct)
         dtype = site.in_avals[index].dtype
         out = ct if weight == 1 else semiring.scale(jnp.full(shape, weight, dtype), ct)
@@ -58,12 +65,14 @@ def _linear(site: Site, ct: Element, *operands: Any, **_: Any) -> list[Element |
     return [through(index) if active else None for index, active in enumerate(site.active)]
 
 
-def _constant_weight(site: Site, index: int) -> float:
-    """Returns the derivative of a linear primitive in one operand, computed while tracing."""
+@functools.cache
+def _constant_weight(name: str, index: int) -> float:
+    """Returns the derivative of a linear primitive in one operand, computed once."""
+    primitive, count = _LINEAR[name]
     with jax.ensure_compile_time_eval():
-        zeros = [jnp.zeros((), aval.dtype) for aval in site.in_avals]
-        tangents = [jnp.full((), float(i == index), z.dtype) for i, z in enumerate(zeros)]
-        _, weight = jax.jvp(site.bind, tuple(zeros), tuple(tangents))
+        zeros = (jnp.zeros((), jnp.float32),) * count
+        tangents = tuple(jnp.full((), float(i == index), jnp.float32) for i in range(count))
+        _, weight = jax.jvp(primitive.bind, zeros, tangents)
         return float(np.asarray(weight))
 
 
@@ -97,6 +106,6 @@ def unbroadcast(semiring: Semiring, ct: Element, shape: tuple[int, ...]) -> Elem
 
 
 for _name in _LINEAR:
-    register_rule(_name, family="elementwise", pointwise=True)(_linear)
+    register_rule(_name, family="elementwise", pointwise=True)(functools.partial(_linear, _name))
 for _name in _NONLINEAR:
     register_rule(_name, family="elementwise", pointwise=True)(_nonlinear)

@@ -32,6 +32,20 @@ def _counting(x: Array) -> Array:
     return total + weigh(rows)
 
 
+def _random(x: Array) -> Array:
+    """A carry that holds a random key, as in dropout; it goes through a branch too."""
+
+    def step(carry: tuple[Array, Array], row: Array) -> tuple[tuple[Array, Array], Array]:
+        key, total = carry
+        key, own = jax.random.split(key)
+        kept = jax.random.bernoulli(own, 0.5, ()).astype(x.dtype)
+        return (key, total + total * row * kept), jax.random.key_data(key)
+
+    (key, total), _ = lax.scan(step, (jax.random.key(1), x[0]), x)
+    low = lambda pair: (pair[0], pair[1] * x[1])
+    return lax.cond(total > 0, low, lambda pair: pair, (key, total))[1]
+
+
 def _nested(x: Array) -> Array:
     def outer(carry: Array, row: Array) -> tuple[Array, Array]:
         def inner(total: Array, entry: Array) -> tuple[Array, Array]:
@@ -160,6 +174,7 @@ CONTROL_FLOW = [
         covers=("scan",),
     ),
     make("control_flow/scan_integer_carry", _counting, real(3), covers=("scan",)),
+    make("control_flow/scan_random_key", _random, real(3), covers=("scan", "cond"), strict=False),
     make("control_flow/scan_nested", _nested, real(2, 3), covers=("scan",)),
     make("control_flow/scan_delayed", _delayed, real(3), covers=("scan",)),
     make("control_flow/scan_while_off_the_path", _off_the_path, real(3), covers=("scan",)),
