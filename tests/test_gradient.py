@@ -21,7 +21,9 @@ def _close(got: object, want: object, rtol: float) -> None:
 
 @pytest.mark.float32
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_jit_float32(case: Case) -> None:
+def test_jit_float32(case: Case, request: pytest.FixtureRequest) -> None:
+    if case not in REPRESENTATIVE and not request.config.getoption("--exhaustive"):
+        pytest.skip("run with --exhaustive")
     args = case.arguments(dtype=np.float32)
     with strict(case):
         got = jax.jit(sg.backprop(case.f, sg.SumProduct(), case.argnums))(*args)

@@ -80,8 +80,8 @@ refuse(
 refuse(
     [
         "accum_grad_in_ref", "addupdate", "box_get", "box_set", "empty_ref", "free_ref", "freeze",
-        "get", "get_global", "log_extend", "log_read", "masked_load", "masked_swap", "new_box",
-        "new_log", "new_ref", "swap",
+        "get", "get_global", "get_variable", "log_extend", "log_read", "masked_load", "masked_swap",
+        "new_box", "new_log", "new_ref", "new_variable", "set_variable", "swap",
     ],
     "a mutable array has no place in the gradient graph, whose nodes are values. Write the "
     "function without refs, " + _STOP,
