@@ -3,17 +3,16 @@
 import dataclasses
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from semigrad import graph, interpreter, names
+from semigrad import checks, graph, interpreter, names
 from semigrad.narrow import narrow
 from semigrad.semirings.base import Element, Semiring
 
 Function = Callable[..., Any]
-Custom = Literal["rule", "descend"]
 
 
 def backprop(
@@ -22,7 +21,7 @@ def backprop(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     *,
-    custom: Custom = "rule",
+    custom: checks.Custom = "rule",
 ) -> Function:
     """Returns a function that computes the semiring derivative of `f` (Du et al. 2023, Eq. 2).
 
@@ -76,15 +75,15 @@ def value_and_backprop(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     *,
-    custom: Custom = "rule",
+    custom: checks.Custom = "rule",
 ) -> Function:
     """Returns a function that computes both f's value and its semiring derivative.
 
     Like `backprop`, but the result is a pair of `f(*args, **kwargs)` (with `has_aux`, of the
     pair of value and auxiliary data) and the elements.
     """
-    _check_semiring(semiring)
-    check_custom(custom)
+    checks.check_semiring(semiring)
+    checks.check_custom(custom)
 
     @functools.wraps(f)
     def value_and_backprop_f(*args: Any, **kwargs: Any) -> Any:
@@ -102,7 +101,7 @@ def value_and_backprop(
     return value_and_backprop_f
 
 
-def nodes(f: Function, *, custom: Custom = "rule") -> Callable[..., names.NodeTable]:
+def nodes(f: Function, *, custom: checks.Custom = "rule") -> Callable[..., names.NodeTable]:
     """Returns a function that lists the named intermediate values of `f` at its arguments.
 
     Names are JAX's name stack: Flax modules, `jax.named_scope` and `checkpoint_name` fill it in.
@@ -114,7 +113,7 @@ def nodes(f: Function, *, custom: Custom = "rule") -> Callable[..., names.NodeTa
       dtype, consumers) that prints as a table. Nothing is computed.
     """
 
-    check_custom(custom)
+    checks.check_custom(custom)
 
     @functools.wraps(f)
     def nodes_f(*args: Any, **kwargs: Any) -> names.NodeTable:
@@ -125,7 +124,7 @@ def nodes(f: Function, *, custom: Custom = "rule") -> Callable[..., names.NodeTa
 
 
 def intermediates(
-    f: Function, semiring: Semiring, at: str | Sequence[str], *, custom: Custom = "rule"
+    f: Function, semiring: Semiring, at: str | Sequence[str], *, custom: checks.Custom = "rule"
 ) -> Function:
     """Returns a function that computes the semiring derivative at named values inside `f`.
 
@@ -144,8 +143,8 @@ def intermediates(
       ValueError: a pattern matches no value; near names are listed.
       TypeError, ValueError, NotImplementedError: as `backprop`.
     """
-    _check_semiring(semiring)
-    check_custom(custom)
+    checks.check_semiring(semiring)
+    checks.check_custom(custom)
 
     @functools.wraps(f)
     def intermediates_f(*args: Any, **kwargs: Any) -> dict[str, Element]:
@@ -160,7 +159,7 @@ def intermediates(
 
 
 def branches(
-    f: Function, semiring: Semiring, at: str | Sequence[str], *, custom: Custom = "rule"
+    f: Function, semiring: Semiring, at: str | Sequence[str], *, custom: checks.Custom = "rule"
 ) -> Function:
     """Returns a function that splits the derivative at named values by who consumes the value.
 
@@ -181,8 +180,8 @@ def branches(
       ValueError: a pattern matches no value; near names are listed.
       TypeError, ValueError, NotImplementedError: as `backprop`.
     """
-    _check_semiring(semiring)
-    check_custom(custom)
+    checks.check_semiring(semiring)
+    checks.check_custom(custom)
 
     @functools.wraps(f)
     def branches_f(*args: Any, **kwargs: Any) -> dict[str, dict[str, Element]]:
@@ -228,13 +227,13 @@ def trace_arguments(
     kwargs: dict[str, Any],
     argnums: Any,
     has_aux: bool,
-    custom: Custom,
+    custom: checks.Custom,
 ) -> TracedCall:
     """Traces `f` in the arguments of `argnums`, checked as `jax.grad` checks them."""
-    positions = _positions(argnums, len(args))
+    positions = checks.positions(argnums, len(args))
     chosen = [args[i] for i in positions]
     for position, argument in zip(positions, chosen, strict=True):
-        _check_argument(position, argument)
+        checks.check_argument(position, argument)
 
     def of_chosen(own: list[Any]) -> Any:
         full = list(args)
@@ -243,7 +242,7 @@ def trace_arguments(
         return f(*full, **kwargs)
 
     traced, out_shape = graph.trace(of_chosen, chosen, descend=custom == "descend")
-    _check_output(out_shape, has_aux)
+    checks.check_output(out_shape, has_aux)
     result = tuple(chosen) if isinstance(argnums, Sequence) else chosen[0]
     labelled = jax.tree_util.tree_flatten_with_path(chosen)[0]
     return TracedCall(
@@ -264,12 +263,12 @@ def _at_named_values(
     kwargs: dict[str, Any],
     semiring: Semiring,
     at: str | Sequence[str],
-    custom: Custom,
+    custom: checks.Custom,
     by_consumer: bool,
 ) -> dict[str, dict[str, tuple[graph.Variable, Element | None]]]:
     """Returns {name: {consumer scope: (its probe, the derivative there)}}, None for no path."""
     traced, out_shape = graph.trace(lambda: f(*args, **kwargs), descend=custom == "descend")
-    _check_output(out_shape, has_aux=False)
+    checks.check_output(out_shape, has_aux=False)
     probed, probes = names.lead_in_probes(traced, names.select(traced, at), by_consumer)
     probed = narrow(probed)
     program = interpreter.plan(probed, probed.inputs)
@@ -279,90 +278,3 @@ def _at_named_values(
         name: {scope: (probe, found.get(probe)) for scope, probe in parts.items()}
         for name, parts in probes.items()
     }
-
-
-def _check_semiring(semiring: Any) -> None:
-    if isinstance(semiring, type) or not isinstance(semiring, Semiring):
-        hint = f" Call the class: {semiring.__name__}()." if isinstance(semiring, type) else ""
-        raise TypeError(
-            f"semiring must be an instance of semigrad.Semiring, got {semiring!r}.{hint}"
-        )
-
-
-def check_custom(custom: Any) -> None:
-    """Refuses what `custom` may not be."""
-    if custom not in get_args(Custom):
-        raise ValueError(
-            f'custom must be "rule" (the paths of the author\'s derivative) or "descend" (those '
-            f"of the function's body), got {custom!r}"
-        )
-
-
-def _positions(argnums: Any, num_args: int) -> list[int]:
-    given = list(argnums) if isinstance(argnums, Sequence) else [argnums]
-    if not all(isinstance(i, int) and not isinstance(i, bool) for i in given):
-        raise TypeError(f"argnums must be an integer or a sequence of integers, got {argnums!r}")
-    for i in given:
-        if not -num_args <= i < num_args:
-            # As `jax.grad`: too large is a matter of the call, too small of the value.
-            raise (TypeError if i >= 0 else ValueError)(
-                f"differentiating with respect to argnums={argnums} requires at least "
-                f"{i + 1 if i >= 0 else -i} positional arguments to be passed by the caller, but "
-                f"got only {num_args} positional arguments. Keyword arguments cannot be chosen: "
-                "pass what is differentiated by position."
-            )
-    positions = [i % num_args for i in given]
-    if len(set(positions)) < len(positions):
-        raise ValueError(f"argnums={argnums} names an argument twice")
-    return positions
-
-
-def _check_argument(position: int, argument: Any) -> None:
-    for path, leaf in jax.tree_util.tree_flatten_with_path(argument)[0]:
-        name = f"argument {position}{jax.tree_util.keystr(path)}"
-        try:
-            dtype = jax.dtypes.canonicalize_dtype(jnp.result_type(leaf))
-        except TypeError:
-            raise TypeError(
-                f"backprop requires array inputs, but {name} is {leaf!r} of type {type(leaf)}."
-            ) from None
-        if jnp.issubdtype(dtype, jnp.complexfloating):
-            raise TypeError(
-                f"backprop requires real-valued inputs, but {name} is {dtype}: the weight of a "
-                "path is real. Pass real and imaginary parts as two arguments."
-            )
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise TypeError(
-                f"backprop requires real-valued inputs (input dtype that is a sub-dtype of "
-                f"np.floating), but {name} is {dtype}. To look at what an integer input is turned "
-                "into (the embedding of a token id, say), ask for a named value: "
-                "`semigrad.intermediates(f, semiring, at=...)`."
-            )
-
-
-def _check_output(out_shape: Any, has_aux: bool) -> None:
-    if has_aux:
-        if not (isinstance(out_shape, tuple) and len(out_shape) == 2):
-            raise TypeError(
-                "has_aux=True, so the function must return a pair (value, auxiliary data), but "
-                f"it returned {jax.tree.structure(out_shape)}"
-            )
-        out_shape = out_shape[0]
-    leaves, structure = jax.tree.flatten(out_shape)
-    if len(leaves) != 1 or not jax.tree_util.treedef_is_leaf(structure):
-        raise TypeError(
-            f"backprop is only defined for scalar-output functions. Output was {out_shape}. If the "
-            "function returns auxiliary data as well, pass has_aux=True."
-        )
-    (leaf,) = leaves
-    if leaf.shape != ():
-        raise TypeError(
-            f"backprop is only defined for scalar-output functions. Output had shape: "
-            f"{leaf.shape}. Reduce it to the quantity of interest (index it, or sum it), or "
-            "map over its elements with `jax.vmap`."
-        )
-    if not jnp.issubdtype(leaf.dtype, jnp.floating):
-        raise TypeError(
-            "backprop requires real-valued outputs (output dtype that is a sub-dtype of "
-            f"np.floating), but got {leaf.dtype}."
-        )

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.core import Tracer
 
-from semigrad import api, interpreter
+from semigrad import api, checks, interpreter
 from semigrad.graph import Equation
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import MaxProduct
@@ -109,7 +109,7 @@ def top_path(
     argnums: int | Sequence[int] = 0,
     has_aux: bool = False,
     *,
-    custom: api.Custom = "rule",
+    custom: checks.Custom = "rule",
 ) -> Callable[..., Path]:
     """Returns a function that finds the most positive gradient path of `f`.
 
@@ -131,7 +131,7 @@ def top_path(
     Raises:
       TypeError, ValueError, NotImplementedError: as `backprop`.
     """
-    api.check_custom(custom)
+    checks.check_custom(custom)
 
     @functools.wraps(f)
     def top_path_f(*args: Any, **kwargs: Any) -> Path:

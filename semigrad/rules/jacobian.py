@@ -111,10 +111,14 @@ def supports(
         if rows <= chunk:
             jacobians = row(jnp.arange(rows))
         else:
-            one = lambda id_, row=row: [w[0] for w in row(id_[None])]  # noqa: E731
-            jacobians = lax.map(one, jnp.arange(rows), batch_size=chunk)
+            each = functools.partial(_single, row)
+            jacobians = lax.map(each, jnp.arange(rows), batch_size=chunk)
         found.append([_support(jacobian, tolerance) for jacobian in jacobians])
     return found
+
+
+def _single(rows: Callable[[Any], list[Any]], id_: Any) -> list[Any]:
+    return [weights[0] for weights in rows(id_[None])]
 
 
 def _support(jacobian: Any, tolerance: float) -> Any:
