@@ -5,6 +5,7 @@ from semigrad.api import backprop, branches, intermediates, nodes, value_and_bac
 from semigrad.names import Node, NodeTable
 from semigrad.paths import Path, Step, top_path
 from semigrad.registry import Coverage, Site, coverage, register_rule
+from semigrad.rules.jacobian import local_jacobian
 from semigrad.semirings import (
     AbsMaxProduct,
     Count,
@@ -46,6 +47,7 @@ __all__ = [
     "check_laws",
     "coverage",
     "intermediates",
+    "local_jacobian",
     "nodes",
     "register_rule",
     "top_path",

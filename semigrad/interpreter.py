@@ -207,8 +207,10 @@ def _check(graph: Graph, active: set[Variable]) -> None:
         if any(v.is_complex for v in (*eqn.outvars, *_variables(eqn)) if v in active):
             raise NotImplementedError(
                 f"cannot follow paths through {eqn}: it computes complex numbers, and the weight "
-                "of a path is real. Write the model over real and imaginary parts, or keep the "
-                "complex part out of the differentiated path with `jax.lax.stop_gradient`."
+                "of a path is real. Write the model over real and imaginary parts; make a jitted "
+                "function around it, from real to real numbers, one equation "
+                "(`semigrad.local_jacobian`); or keep the complex part out of the differentiated "
+                "path with `jax.lax.stop_gradient`."
             )
         for body in eqn.bodies:
             _check(body.graph, active)

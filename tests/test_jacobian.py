@@ -27,6 +27,38 @@ def test_chunks(name: str, entries: int, monkeypatch: pytest.MonkeyPatch) -> Non
     np.testing.assert_allclose(path.weight, best, rtol=1e-9)
 
 
+@jax.jit
+def semigrad_test_power(x: jax.Array) -> jax.Array:
+    return jnp.abs(jnp.fft.rfft(x)) ** 2
+
+
+sg.register_rule("jit(semigrad_test_power)", multiple_results=True)(sg.local_jacobian)
+
+
+def test_a_function_over_complex_numbers_is_one_bundle_of_edges() -> None:
+    """Edges lead from every sample to every frequency, weighted by `jax.jacobian`."""
+    weights = jnp.array([1.5, -2.0, 0.5])
+    f = lambda x: weights @ semigrad_test_power(x)
+    x = jnp.array([0.3, -1.2, 0.7, 2.0])
+    paths = weights[:, None] * jax.jacobian(semigrad_test_power)(x)  # [frequencies, samples]
+    semiring = sg.Product(sg.SumProduct(), sg.MaxProduct(), sg.Count())
+
+    total, ends, count = jax.jit(sg.backprop(f, semiring))(x)
+    np.testing.assert_allclose(total, jax.grad(f)(x), rtol=1e-12)
+    np.testing.assert_allclose(ends.max, paths.max(0), rtol=1e-12)
+    np.testing.assert_allclose(ends.min, paths.min(0), rtol=1e-12)
+    np.testing.assert_allclose(count, np.log([3.0] * 4))
+    np.testing.assert_allclose(sg.top_path(f)(x).weight, paths.max(), rtol=1e-12)
+
+    mapped = jax.vmap(sg.backprop(f, semiring))(jnp.stack([x, 2 * x]))
+    np.testing.assert_allclose(mapped[0][1], jax.grad(f)(2 * x), rtol=1e-12)
+    looped = lambda x: f(x[0]) + jnp.sum(jax.lax.map(semigrad_test_power, x)[1])
+    rows = jnp.stack([x, 2 * x])
+    np.testing.assert_allclose(
+        sg.backprop(looped, sg.SumProduct())(rows), jax.grad(looped)(rows), rtol=1e-12
+    )
+
+
 def test_memory_is_bounded() -> None:
     """The triangle of a cumulative product would take 4 GB."""
     x = jax.ShapeDtypeStruct((1 << 6, 1 << 12), jnp.float32)

@@ -30,6 +30,82 @@ Function = Callable[..., Sequence[Any]]
 Tables = Sequence[Sequence[Any]]
 
 
+def local_jacobian(
+    site: Site, cts: list[Element | None], *operands: Any, **_: Any
+) -> list[Element | None]:
+    """A rule: the equation is one bundle of edges, the non-zero entries of its local Jacobian.
+
+    For a function that should be one equation, because what is inside has no real nodes (the
+    complex numbers of an FFT, say) or is of no interest. An edge stands where the derivative is
+    not zero at the operands or near them. A Jacobian of more than 2^20 entries is refused: apply
+    such a function to a row at a time, with `jax.lax.map`.
+
+    Example:
+      >>> @jax.jit
+      ... def power(x): return jnp.abs(jnp.fft.rfft(x)) ** 2
+      >>> _ = sg.register_rule("jit(power)", multiple_results=True)(sg.local_jacobian)
+    """
+    active = [index for index, is_active in enumerate(site.active) if is_active]
+    return through_found(site, cts, operands, active)
+
+
+def through(
+    site: Site,
+    cts: list[Element | None],
+    operands: Sequence[Any],
+    active: Sequence[int],
+    results: Sequence[int],
+    lanes: int,
+    find_edges: Callable[[], Tables],
+) -> list[Element | None]:
+    """Takes some results' cotangents back to some operands, if the Jacobian is not too large."""
+    followed = [operands[index] for index in active]
+    check_size(site, [site.out_avals[index] for index in results], followed, lanes)
+    fun = part(site.bind, operands, active, results)
+    check_differentiable(site, fun, followed)
+    own_cts = [cts[index] for index in results]
+    pulled = pull_rows(site, own_cts, fun, followed, lanes, find_edges())
+    in_cts: list[Element | None] = [None] * len(operands)
+    for index, ct in zip(active, pulled, strict=True):
+        in_cts[index] = ct
+    return in_cts
+
+
+def part(
+    bind: Callable[..., Any],
+    operands: Sequence[Any],
+    active: Sequence[int],
+    results: Sequence[int],
+) -> Function:
+    """Returns the function from some operands to some results."""
+
+    def part(*own: Any) -> list[Any]:
+        full = list(operands)
+        for index, x in zip(active, own, strict=True):
+            full[index] = x
+        out = bind(*full)
+        return [out[index] for index in results]
+
+    return part
+
+
+def through_found(
+    site: Site, cts: list[Element | None], operands: Sequence[Any], active: Sequence[int]
+) -> list[Element | None]:
+    """Takes cotangents back through edges that are found at the operands and near them."""
+    results = [index for index, ct in enumerate(cts) if ct is not None]
+
+    def find_edges() -> Tables:
+        near = [_near(number, x) for number, x in enumerate(operands)]
+        here, there = (
+            supports(part(site.bind, at, active, results), [at[index] for index in active], 0)
+            for at in (operands, near)
+        )
+        return jax.tree.map(jnp.logical_or, here, there)
+
+    return through(site, cts, operands, active, results, 0, find_edges)
+
+
 def pull_rows(
     site: Site,
     cts: Sequence[Element | None],
@@ -224,3 +300,13 @@ def _columns(x: Any, lanes: int) -> int:
 
 def _chunk(operands: Sequence[Any]) -> int:
     return max(1, CHUNK_ENTRIES // max(1, sum(x.size for x in operands)))
+
+
+def _near(number: int, x: Any) -> Any:
+    """Moves a floating-point operand by a hundredth of its largest element."""
+    if not jnp.issubdtype(x.dtype, jnp.floating) or not math.prod(x.shape):
+        return x
+    largest = jnp.max(jnp.abs(x))
+    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
+    step = jax.random.normal(jax.random.key(number), x.shape, x.dtype)
+    return x + jnp.asarray(0.01, x.dtype) * scale * step

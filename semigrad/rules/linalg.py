@@ -10,7 +10,6 @@ found at the operands themselves and near them.
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -75,7 +74,7 @@ def _dense(
     lanes = operands[0].ndim - _KINDS[name].core
     active = tuple(index for index, is_active in enumerate(site.active) if is_active)
     results = tuple(index for index, ct in enumerate(cts) if ct is not None)
-    return _through(
+    return jacobian.through(
         site,
         cts,
         operands,
@@ -101,46 +100,6 @@ def _dense_single(
     return _dense(name, dataclasses.replace(site, bind=bind), [ct], *operands, **params)
 
 
-def _through(
-    site: Site,
-    cts: list[Element | None],
-    operands: Sequence[Any],
-    active: Sequence[int],
-    results: Sequence[int],
-    lanes: int,
-    find_edges: Callable[[], jacobian.Tables],
-) -> list[Element | None]:
-    """Takes some results' cotangents back to some operands, if the Jacobian is not too large."""
-    followed = [operands[index] for index in active]
-    jacobian.check_size(site, [site.out_avals[index] for index in results], followed, lanes)
-    fun = _part(site.bind, operands, active, results)
-    jacobian.check_differentiable(site, fun, followed)
-    own_cts = [cts[index] for index in results]
-    through = jacobian.pull_rows(site, own_cts, fun, followed, lanes, find_edges())
-    in_cts: list[Element | None] = [None] * len(operands)
-    for index, ct in zip(active, through, strict=True):
-        in_cts[index] = ct
-    return in_cts
-
-
-def _part(
-    bind: Callable[..., Any],
-    operands: Sequence[Any],
-    active: Sequence[int],
-    results: Sequence[int],
-) -> jacobian.Function:
-    """Returns the function from some operands to some results."""
-
-    def part(*own: Any) -> list[Any]:
-        full = list(operands)
-        for index, x in zip(active, own, strict=True):
-            full[index] = x
-        out = bind(*full)
-        return [out[index] for index in results]
-
-    return part
-
-
 @functools.lru_cache(maxsize=256)
 def _edges(
     name: str,
@@ -158,7 +117,9 @@ def _edges(
 
     def look(*point: Any) -> list[list[Any]]:
         own = [point[index] for index in active]
-        return jacobian.supports(_part(bind, point, active, results), own, 0, kind.tolerance)
+        return jacobian.supports(
+            jacobian.part(bind, point, active, results), own, 0, kind.tolerance
+        )
 
     rng = np.random.default_rng(0)
     with jax.ensure_compile_time_eval(), jax.enable_x64(True):
@@ -213,7 +174,7 @@ def _custom_linear_solve(
     if any(site.active[index] for index in rhs):
         # JAX fails where only some parts of it have a tangent, so none is left out.
         active += [i for i in rhs if jnp.issubdtype(site.in_avals[i].dtype, jnp.floating)]
-    return _through_any(site, cts, operands, active)
+    return jacobian.through_found(site, cts, operands, active)
 
 
 @register_rule("call_hi_primitive", family=_FAMILY, multiple_results=True, limit=jacobian.LIMIT)
@@ -222,33 +183,4 @@ def _call_hi_primitive(
 ) -> list[Element | None]:
     """A primitive defined outside JAX's core; from JAX 0.12 on, `jax.lax.custom_root` is one."""
     active = [index for index, is_active in enumerate(site.active) if is_active]
-    return _through_any(site, cts, operands, active)
-
-
-def _through_any(
-    site: Site, cts: list[Element | None], operands: Sequence[Any], active: Sequence[int]
-) -> list[Element | None]:
-    """Takes cotangents back through edges that are found at the operands and near them."""
-    results = [index for index, ct in enumerate(cts) if ct is not None]
-
-    def find_edges() -> jacobian.Tables:
-        near = [_near(number, x) for number, x in enumerate(operands)]
-        here, there = (
-            jacobian.supports(
-                _part(site.bind, at, active, results), [at[index] for index in active], 0
-            )
-            for at in (operands, near)
-        )
-        return jax.tree.map(jnp.logical_or, here, there)
-
-    return _through(site, cts, operands, active, results, 0, find_edges)
-
-
-def _near(number: int, x: Any) -> Any:
-    """Moves a floating-point operand by a hundredth of its largest element."""
-    if not jnp.issubdtype(x.dtype, jnp.floating) or not math.prod(x.shape):
-        return x
-    largest = jnp.max(jnp.abs(x))
-    scale = jnp.where(jnp.isfinite(largest) & (largest > 0), largest, 1)
-    step = jax.random.normal(jax.random.key(number), x.shape, x.dtype)
-    return x + jnp.asarray(0.01, x.dtype) * scale * step
+    return jacobian.through_found(site, cts, operands, active)

@@ -73,7 +73,8 @@ refuse(
 refuse(
     ["complex", "conj", "eig", "fft", "from_edtype", "imag", "real", "to_edtype"],
     "it computes with complex numbers or extended dtypes, and the weight of a path is real. "
-    "Write the model over real and imaginary parts, " + _STOP,
+    "Write the model over real and imaginary parts; make a jitted function around it, from real to "
+    "real numbers, one equation (`semigrad.local_jacobian`); " + _STOP,
     family="complex",
 )
 

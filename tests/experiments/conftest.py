@@ -20,7 +20,7 @@ def precision() -> None:
     """Leaves JAX's default types, as the binaries do."""
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps compiled programs, here and in processes started from here: each is compiled once."""
     session = tmp_path_factory.getbasetemp()
@@ -29,6 +29,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     settings = {
         "jax_compilation_cache_dir": os.fspath(session / "compiled"),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_compilation_cache_max_size": 1 << 30,  # with a limit, it locks what it reads
     }
     before = {name: getattr(jax.config, name) for name in settings}
     for name, value in settings.items():
