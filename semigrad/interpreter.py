@@ -7,11 +7,13 @@ needed.
 """
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeGuard
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 
 from semigrad import registry
 from semigrad.graph import Atom, Constant, Equation, Graph, Variable, ancestors, descendants
@@ -88,6 +90,7 @@ def sweep(
       leaves.
     """
     post = _PostCondition(semiring)
+    shared = _SharedRules(semiring)
     cotangents: dict[Variable, Element] = {}
     results: dict[Variable, Element] = {}
 
@@ -95,7 +98,7 @@ def sweep(
         if ct is None or variable not in program.active:
             return
         known = cotangents.get(variable)  # pyright: ignore[reportArgumentType]
-        cotangents[variable] = ct if known is None else semiring.plus(known, ct)  # pyright: ignore
+        cotangents[variable] = ct if known is None else shared.plus(known, ct)  # pyright: ignore
 
     def pop(variable: Variable) -> Element | None:
         ct = cotangents.pop(variable, None)
@@ -115,7 +118,7 @@ def sweep(
             continue
         site = make_site(eqn, semiring, program, values.get(eqn))
         with _in_scope(eqn):
-            in_cts = apply_rule(eqn, site, cts, [read(values, v) for v in eqn.invars])
+            in_cts = shared.apply(eqn, site, cts, [read(values, v) for v in eqn.invars])
         for variable, ct in zip(eqn.invars, in_cts, strict=True):
             if ct is not None:
                 post.check(eqn, variable, ct)
@@ -223,6 +226,62 @@ def _variables(eqn: Equation) -> list[Variable]:
 def _in_scope(eqn: Equation) -> Any:
     """Names the reverse pass's operations after the equation that they belong to."""
     return jax.named_scope(f"backprop/{eqn.scope}" if eqn.scope else "backprop")
+
+
+class _SharedRules:
+    """Traces a rule once for all equations of a sweep that differ in their operands' values only.
+
+    A model of many equal layers so costs the tracing and lowering of one.
+    """
+
+    def __init__(self, semiring: Semiring) -> None:
+        self._plus, self._traced_plus = semiring.plus, jax.jit(semiring.plus)
+        self._traced: dict[Any, Callable[..., Sequence[Element | None]]] = {}
+
+    def plus(self, a: Element, b: Element) -> Element:
+        return (self._traced_plus if _is_traced((a, b)) else self._plus)(a, b)
+
+    def apply(
+        self, eqn: Equation, site: registry.Site, cts: Sequence[Any], operands: Sequence[Any]
+    ) -> Sequence[Element | None]:
+        """Applies an equation's rule as `apply_rule` does."""
+        values = [x for x, v in zip(operands, eqn.invars, strict=True) if not _is_known(v)]
+        leaves, structure = jax.tree.flatten((list(cts), values))
+        if eqn.bodies or not _is_traced(leaves):
+            return apply_rule(eqn, site, cts, operands)
+        params = tuple(sorted(eqn.params.items(), key=lambda item: item[0]))
+        fixed = tuple(_identity(v.value) if _is_known(v) else None for v in eqn.invars)
+        types = tuple(jax.typeof(leaf) for leaf in leaves)
+        key = (eqn.name, params, fixed, site.active, structure, types)
+        try:
+            known = self._traced.get(key)
+        except TypeError:  # a parameter has no hash
+            return apply_rule(eqn, site, cts, operands)
+
+        def rule(cts: Sequence[Any], values: Sequence[Any]) -> Sequence[Element | None]:
+            others = iter(values)
+            full = [v.value if _is_known(v) else next(others) for v in eqn.invars]
+            return apply_rule(eqn, site, cts, full)
+
+        if known is None:
+            known = self._traced[key] = jax.jit(rule)
+        return known(list(cts), values)
+
+
+def _is_traced(values: Any) -> bool:
+    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
+
+
+def _is_known(atom: Atom) -> TypeGuard[Constant]:
+    return isinstance(atom, Constant) and not isinstance(atom.value, Tracer)
+
+
+def _identity(value: Any) -> Any:
+    """Returns what two constants share if they are the same: type and bits, or the array itself."""
+    aval = jax.typeof(value)
+    if aval.shape or not isinstance(aval.dtype, np.dtype):
+        return id(value)
+    return aval, np.asarray(value).tobytes()
 
 
 class _PostCondition:
