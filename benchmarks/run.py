@@ -16,6 +16,7 @@ from absl import app, flags
 import semigrad as sg
 from benchmarks import measure, report
 from benchmarks.tasks import TASKS
+from semigrad.kernels import maximum_native
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the results.", required=True)
 _TASKS = flags.DEFINE_multi_enum("task", list(TASKS), list(TASKS), "What is timed.")
@@ -36,10 +37,13 @@ TRANSFORMS: dict[str, Transform] = {
     "LogSumProduct": _statistic(sg.LogSumProduct()),
     "Entropy": _statistic(sg.Entropy()),
     "Count": _statistic(sg.Count()),
-    "AbsMaxProduct": _statistic(sg.AbsMaxProduct()),
-    "MaxProduct": _statistic(sg.MaxProduct()),
+    "AbsMaxProduct (XLA)": _statistic(sg.AbsMaxProduct(kernel="xla")),
+    "MaxProduct (XLA)": _statistic(sg.MaxProduct(kernel="xla")),
     "top_path": sg.top_path,
 }
+if maximum_native.is_available() and jax.default_backend() == "cpu":
+    TRANSFORMS["AbsMaxProduct (native)"] = _statistic(sg.AbsMaxProduct(kernel="native"))
+    TRANSFORMS["MaxProduct (native)"] = _statistic(sg.MaxProduct(kernel="native"))
 _NAMES = flags.DEFINE_multi_enum(
     "transform", list(TRANSFORMS), list(TRANSFORMS), f"What is timed beside {report.BASELINE}."
 )

@@ -10,11 +10,12 @@ that is read as 0.
 """
 
 import math
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+
+from semigrad.kernels import order
 
 Array = jax.Array
 
@@ -85,17 +86,27 @@ def lift_rows(log_mass: Array) -> tuple[Array, Array, Array]:
     return top, shifted, jnp.exp(shifted + _HEADROOM)
 
 
-def normalise_rows(magnitude: Array) -> tuple[Array, Array]:
-    """Divides rows [..., n] of numbers >= 0 by their largest entry.
+def normalise_rows(weight: Array, a: Array) -> tuple[Array, Array]:
+    """Divides the magnitudes of rows [..., n] by the largest of them.
+
+    Written without comparisons of whole rows, which XLA on a CPU fuses with the product that
+    reads the quotients: they are never stored. Waits for `a`, the product's other operand.
 
     Returns:
       The log of the divisors [..., 1], and the quotients, in [0, 1].
     """
-    top = lax.stop_gradient(jnp.max(magnitude, -1, keepdims=True, initial=0))
-    most = float(jnp.finfo(magnitude.dtype).max)
+    fixed = lax.stop_gradient(weight)
+    high, low = (f(fixed, -1, keepdims=True, initial=0) for f in (jnp.max, jnp.min))
+    top = jnp.maximum(high, -low)
+    most = order.after(float(jnp.finfo(weight.dtype).max), a)
     divisor = jnp.where(top == 0, 1, jnp.minimum(top, most))
     log_divisor = jnp.where(top == jnp.inf, jnp.inf, jnp.log(divisor))
-    return log_divisor, jnp.minimum(magnitude, most) / divisor
+    return log_divisor, jnp.minimum(jnp.abs(weight), most) / divisor
+
+
+def times_log(x: Array) -> Array:
+    """Returns x log x for x >= 0, with 0 log 0 = 0; written as `normalise_rows` is."""
+    return x * jnp.log(jnp.maximum(x, float(jnp.finfo(x.dtype).tiny)))
 
 
 def log_lifted(total: Array) -> Array:
@@ -105,9 +116,3 @@ def log_lifted(total: Array) -> Array:
     lowered = jnp.where(large, total * math.exp(-_HEADROOM), total)
     log = log_total(lowered) - jnp.where(large, 0, jnp.asarray(_HEADROOM, total.dtype))
     return jnp.where(total == 0, -jnp.inf, log)
-
-
-def matmul(a: Array, weight: Array, precision: Any) -> Array:
-    """Returns the real product sum_n a[b, m, n] * weight[b, k, n]."""
-    dims = (((2,), (2,)), ((0,), (0,)))
-    return lax.dot_general(a, weight, dims, precision=precision, preferred_element_type=a.dtype)

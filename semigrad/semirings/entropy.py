@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from semigrad.kernels import logspace
+from semigrad.kernels.matmul import columns, matmul, squeeze
 from semigrad.semirings.base import Array, Semiring, log_dtype
 
 
@@ -77,20 +78,22 @@ class Entropy(Semiring):
         and s = sum_n w p, the entropy of the products' paths is
         log s + (sum_n w p (H - log p) - sum_n (w log w) p) / s.
         """
-        log_scale, rows = logspace.normalise_rows(jnp.abs(weight.astype(a.log_mass.dtype)))
+        log_scale, rows = logspace.normalise_rows(
+            squeeze(weight.astype(a.log_mass.dtype)), a.log_mass
+        )
         top, log_share, mass = logspace.lift_rows(a.log_mass)
         # Entropies of a row are close to one another, and far from 0 in a deep network.
         reference = lax.stop_gradient(jnp.max(a.entropy, -1, keepdims=True, initial=0))
 
-        total = logspace.matmul(mass, rows, precision)
-        inner = logspace.matmul(mass * (a.entropy - reference - log_share), rows, precision)
-        outer = logspace.matmul(mass, rows * logspace.log_total(rows), precision)
+        total = matmul(mass, rows, precision)
+        inner = matmul(mass * (a.entropy - reference - log_share), rows, precision)
+        outer = matmul(mass, logspace.times_log(rows), precision)
 
         log_total = logspace.log_lifted(total)
         empty = total == 0
         mean = (inner - outer) / jnp.where(empty, 1, total)
         return PathEntropy(
-            logspace.multiply(logspace.multiply(log_total, top), log_scale.mT),
+            logspace.multiply(logspace.multiply(log_total, top), columns(log_scale)),
             jnp.where(empty, 0, reference + jnp.where(empty, 0, log_total) + mean),
         )
 

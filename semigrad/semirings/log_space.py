@@ -7,6 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 
 from semigrad.kernels import logspace
+from semigrad.kernels.matmul import columns, matmul, squeeze
 from semigrad.semirings.base import Array, Semiring, log_dtype
 
 
@@ -31,15 +32,15 @@ class _LogSum(Semiring):
     def segment_sum(self, a: Array, ids: Array, num_segments: int) -> Array:
         return logspace.segment_sum(a, jnp.where(ids < 0, num_segments, ids), num_segments)
 
-    def rows(self, weight: Array) -> tuple[Array, Array]:
-        """Returns the log of each row's largest e^lift [b, k, 1], and the rows divided by it."""
+    def rows(self, weight: Array, a: Array) -> tuple[Array, Array]:
+        """Returns the log of each row's largest e^lift [..., k, 1], and the rows divided by it."""
         raise NotImplementedError
 
     def contract(self, weight: Array, a: Array, precision: Any = None) -> Array:
-        log_scale, rows = self.rows(weight.astype(a.dtype))
+        log_scale, rows = self.rows(squeeze(weight.astype(a.dtype)), a)
         top, _, mass = logspace.lift_rows(a)
-        total = logspace.log_lifted(logspace.matmul(mass, rows, precision))
-        return logspace.multiply(logspace.multiply(total, top), log_scale.mT)
+        total = logspace.log_lifted(matmul(mass, rows, precision))
+        return logspace.multiply(logspace.multiply(total, top), columns(log_scale))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,11 +69,11 @@ class LogSumProduct(_LogSum):
         limit = jnp.where((log_weight > 0) & (power == 0), 0, limit)
         return jnp.where(infinite, limit, finite)
 
-    def rows(self, weight: Array) -> tuple[Array, Array]:
+    def rows(self, weight: Array, a: Array) -> tuple[Array, Array]:
         if isinstance(self.power, (int, float)) and self.power == 1:
-            return logspace.normalise_rows(jnp.abs(weight))
+            return logspace.normalise_rows(weight, a)
         lifted = self.lift(weight)
-        top = logspace.largest(lifted, (2,))
+        top = logspace.largest(lifted, (lifted.ndim - 1,))
         return jnp.where(top == -jnp.inf, 0, top), jnp.exp(logspace.shift(lifted, top))
 
 
@@ -87,8 +88,8 @@ class Count(_LogSum):
     def lift(self, weight: Array) -> Array:
         return logspace.log_magnitude(_is_edge(weight))
 
-    def rows(self, weight: Array) -> tuple[Array, Array]:
-        return logspace.normalise_rows(_is_edge(weight))
+    def rows(self, weight: Array, a: Array) -> tuple[Array, Array]:
+        return logspace.normalise_rows(_is_edge(weight), a)
 
 
 def _is_edge(weight: Array) -> Array:

@@ -30,7 +30,18 @@ class MaxProduct(Semiring):
     max alone does not distribute over multiplication by a negative number. The ends of the
     interval of path weights do: plus is the hull of two intervals, times the product of two
     intervals, "no path" the empty interval (-inf, +inf).
+
+    Attributes:
+      kernel: how matrix products are contracted: "xla"; "native" on a CPU, with the package
+        semigrad-native; "pallas" on a GPU; or None for the fastest at hand. All give the same
+        numbers.
     """
+
+    kernel: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a kernel that there is not, or not here."""
+        maximum.check(self.kernel)
 
     def zero(self, shape: Sequence[int], dtype: Any) -> Extremes:
         return Extremes(jnp.full(shape, -jnp.inf, dtype), jnp.full(shape, jnp.inf, dtype))
@@ -80,10 +91,7 @@ class MaxProduct(Semiring):
 
     def contract(self, weight: Array, a: Extremes, precision: Any = None) -> Extremes:
         del precision
-        return Extremes(
-            maximum.contract(weight, (a.max, a.min)),
-            -maximum.contract(weight, (-a.min, -a.max)),
-        )
+        return Extremes(*maximum.contract(weight, a, self.kernel))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +100,16 @@ class AbsMaxProduct(Semiring):
 
     Elements are arrays >= 0; plus is max, times is x, "no path" is 0 (Du et al. 2023, section 4,
     over absolute weights).
+
+    Attributes:
+      kernel: see `MaxProduct`.
     """
+
+    kernel: str | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a kernel that there is not, or not here."""
+        maximum.check(self.kernel)
 
     def zero(self, shape: Sequence[int], dtype: Any) -> Array:
         return jnp.zeros(shape, dtype)
@@ -118,8 +135,7 @@ class AbsMaxProduct(Semiring):
 
     def contract(self, weight: Array, a: Array, precision: Any = None) -> Array:
         del precision
-        # 0 is "no path" here, so that the kernel, for which it is -inf, needs one maximum more.
-        return jnp.maximum(maximum.contract(jnp.abs(weight), (a,)), 0)
+        return maximum.contract(weight, (a,), self.kernel)[0]
 
 
 @jax.custom_jvp

@@ -6,8 +6,8 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
+from semigrad.kernels.matmul import matmul, squeeze
 from semigrad.semirings.base import Array, Element, Semiring
 
 
@@ -41,5 +41,4 @@ class SumProduct(Semiring):
         return jax.ops.segment_sum(a, jnp.where(ids < 0, num_segments, ids), num_segments)
 
     def contract(self, weight: Array, a: Array, precision: Any = None) -> Element:
-        dims = (((2,), (2,)), ((0,), (0,)))
-        return lax.dot_general(a, weight, dims, precision=precision, preferred_element_type=a.dtype)
+        return matmul(a, squeeze(weight), precision)
