@@ -74,5 +74,3 @@ def _keep_compiled_programs() -> None:
         # A program is compiled for one machine's processor; several may share the cache folder.
         folder = cache_dir() / f"compiled-{platform.node()}"
         jax.config.update("jax_compilation_cache_dir", os.fspath(folder))
-        # With a limit, runs side by side lock what they read and write.
-        jax.config.update("jax_compilation_cache_max_size", 1 << 30)

@@ -20,16 +20,15 @@ def precision() -> None:
     """Leaves JAX's default types, as the binaries do."""
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keeps compiled programs, here and in processes started from here: each is compiled once."""
-    session = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        session = session.parent
+    """Keeps compiled programs, here and in processes started from here: each is compiled once.
+
+    Each process of the tests has a folder of its own: a half written program would be a warning.
+    """
     settings = {
-        "jax_compilation_cache_dir": os.fspath(session / "compiled"),
+        "jax_compilation_cache_dir": os.fspath(tmp_path_factory.getbasetemp() / "compiled"),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
-        "jax_compilation_cache_max_size": 1 << 30,  # with a limit, it locks what it reads
     }
     before = {name: getattr(jax.config, name) for name in settings}
     for name, value in settings.items():
