@@ -13,6 +13,7 @@ from typing import Any, TypeGuard
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jax.core import Tracer
 
 from semigrad import registry
@@ -235,11 +236,13 @@ class _SharedRules:
     """
 
     def __init__(self, semiring: Semiring) -> None:
-        self._plus, self._traced_plus = semiring.plus, jax.jit(semiring.plus)
+        # Under `jit` what is computed is traced, be it of constants; else it would be compiled.
+        self._is_staged = isinstance(lax.neg(np.float32(0)), Tracer)
+        self._plus = jax.jit(semiring.plus) if self._is_staged else semiring.plus
         self._traced: dict[Any, Callable[..., Sequence[Element | None]]] = {}
 
     def plus(self, a: Element, b: Element) -> Element:
-        return (self._traced_plus if _is_traced((a, b)) else self._plus)(a, b)
+        return self._plus(a, b)
 
     def apply(
         self, eqn: Equation, site: registry.Site, cts: Sequence[Any], operands: Sequence[Any]
@@ -247,7 +250,7 @@ class _SharedRules:
         """Applies an equation's rule as `apply_rule` does."""
         values = [x for x, v in zip(operands, eqn.invars, strict=True) if not _is_known(v)]
         leaves, structure = jax.tree.flatten((list(cts), values))
-        if eqn.bodies or not _is_traced(leaves):
+        if eqn.bodies or not self._is_staged:
             return apply_rule(eqn, site, cts, operands)
         params = tuple(sorted(eqn.params.items(), key=lambda item: item[0]))
         fixed = tuple(_identity(v.value) if _is_known(v) else None for v in eqn.invars)
@@ -266,10 +269,6 @@ class _SharedRules:
         if known is None:
             known = self._traced[key] = jax.jit(rule)
         return known(list(cts), values)
-
-
-def _is_traced(values: Any) -> bool:
-    return any(isinstance(leaf, Tracer) for leaf in jax.tree.leaves(values))
 
 
 def _is_known(atom: Atom) -> TypeGuard[Constant]:
