@@ -6,6 +6,7 @@ import sys
 import jaxlib
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 
 class BuildKernel(build_ext):
@@ -14,7 +15,7 @@ class BuildKernel(build_ext):
     def build_extension(self, ext):
         try:
             super().build_extension(ext)
-        except Exception as error:
+        except (CCompilerError, ExecError, PlatformError) as error:
             compiler = getattr(self.compiler, "compiler_so", ["a C++ compiler"])[0]
             found = "found" if shutil.which(compiler) else "not found"
             sys.exit(
