@@ -105,7 +105,7 @@ def test_a_case_has_the_primitives_it_is_there_for() -> None:
 def test_every_handled_primitive_has_a_case() -> None:
     """Whatever `coverage()` lists as handled is met by the table."""
     met = set().union(*map(_primitives, CASES)) | _NO_CASE
-    handled = {name for name in sg.coverage().handled if not name.startswith("semigrad_test")}
+    handled = {name for name in sg.coverage().handled if "semigrad_test" not in name}
     assert not handled - met
 
 
