@@ -34,12 +34,17 @@ def _cast(tree: Any, dtype: Any) -> Any:
     return jax.tree.map(lambda x: jnp.asarray(x, dtype), tree)
 
 
+def _both(f: Any, params: Any) -> tuple[Any, Any]:
+    """The gradient and the elements, in programs of their own: one cannot mend the other."""
+    return jax.jit(jax.grad(f))(params), jax.jit(sg.backprop(f, SEMIRING))(params)
+
+
 @functools.lru_cache
 def _float32(name: str, rounded_to: str) -> tuple[Any, Any]:
     """The gradient and the elements in float32, at parameters that the dtype can represent."""
     f, params = models.build(name)
     params = _cast(_cast(params, rounded_to), "float32")
-    return jax.grad(f)(params), sg.backprop(f, SEMIRING)(params)
+    return _both(f, params)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +60,7 @@ def test_low_precision(name: str, params_too: bool, dtype: str) -> None:
     f, params = models.build(name, jnp.dtype(dtype))
     rounded = _cast(params, dtype)
     params = rounded if params_too else _cast(rounded, "float32")
-    gradient, elements = jax.grad(f)(params), sg.backprop(f, SEMIRING)(params)
+    gradient, elements = _both(f, params)
     exact_gradient, exact_elements = _float32(name, dtype)
 
     structure = jax.tree.structure(gradient)

@@ -23,10 +23,17 @@ _LOWEST = -1000.0
 _HEADROOM = 30.0
 
 
+@jax.custom_jvp
 def log_magnitude(x: Array) -> Array:
     """Returns log |x|; -inf with derivative 0 at x = 0."""
+    return jnp.log(jnp.abs(x))
+
+
+@log_magnitude.defjvp
+def _log_magnitude_jvp(primals: tuple[Array], tangents: tuple[Array]) -> tuple[Array, Array]:
+    (x,), (dx,) = primals, tangents
     zero = x == 0
-    return jnp.where(zero, -jnp.inf, jnp.log(jnp.abs(jnp.where(zero, 1, x))))
+    return log_magnitude(x), jnp.where(zero, 0, dx / jnp.where(zero, 1, x))
 
 
 def largest(a: Array, axes: tuple[int, ...]) -> Array:
@@ -87,32 +94,41 @@ def lift_rows(log_mass: Array) -> tuple[Array, Array, Array]:
 
 
 def normalise_rows(weight: Array, a: Array) -> tuple[Array, Array]:
-    """Divides the magnitudes of rows [..., n] by the largest of them.
+    """Divides the magnitudes of rows [..., n] by a power of 2 close to the largest of them.
 
-    Written without comparisons of whole rows, which XLA on a CPU fuses with the product that
-    reads the quotients: they are never stored. Waits for `a`, the product's other operand.
+    The power is read off the numbers' exponents, so that no digit is lost and no logarithm taken.
+    Waits for `a`, the product's other operand.
 
     Returns:
-      The log of the divisors [..., 1], and the quotients, in [0, 1].
+      The log of the divisors [..., 1], inf where a weight is, and the quotients, in [0, 4].
     """
+    info = jnp.finfo(weight.dtype)
+    integer = jnp.int32 if info.bits == 32 else jnp.int64
+    bias = info.maxexp - 1
+    # Not the largest magnitude: XLA on a CPU would store the magnitudes first.
     fixed = lax.stop_gradient(weight)
     high, low = (f(fixed, -1, keepdims=True, initial=0) for f in (jnp.max, jnp.min))
     top = jnp.maximum(high, -low)
-    most = order.after(float(jnp.finfo(weight.dtype).max), a)
-    divisor = jnp.where(top == 0, 1, jnp.minimum(top, most))
-    log_divisor = jnp.where(top == jnp.inf, jnp.inf, jnp.log(divisor))
-    return log_divisor, jnp.minimum(jnp.abs(weight), most) / divisor
+    exponent = lax.bitcast_convert_type(top, integer) >> info.nmant
+    exponent = jnp.clip(exponent, 1, 2 * bias - 1)
+    inverse = lax.bitcast_convert_type((2 * bias - exponent) << info.nmant, weight.dtype)
+    log_divisor = (exponent - bias).astype(weight.dtype) * math.log(2)
+    most = order.after(float(info.max), a)
+    magnitude = jnp.minimum(jnp.abs(weight), most)
+    return jnp.where(top == jnp.inf, jnp.inf, log_divisor), magnitude * inverse
 
 
 def times_log(x: Array) -> Array:
-    """Returns x log x for x >= 0, with 0 log 0 = 0; written as `normalise_rows` is."""
+    """Returns x log x for x >= 0, with 0 log 0 = 0.
+
+    Without a comparison, which XLA on a CPU would not fuse with the product that reads it.
+    """
     return x * jnp.log(jnp.maximum(x, float(jnp.finfo(x.dtype).tiny)))
 
 
 def log_lifted(total: Array) -> Array:
-    """Returns log of a sum of terms lifted by e^30, without the lift; -inf where it is 0."""
+    """Returns log of a sum of terms lifted by e^30, without the lift; finite where it is 0."""
     # Taken off before the logarithm where that does not underflow: log 1 is then exactly 0.
     large = total > 1
     lowered = jnp.where(large, total * math.exp(-_HEADROOM), total)
-    log = log_total(lowered) - jnp.where(large, 0, jnp.asarray(_HEADROOM, total.dtype))
-    return jnp.where(total == 0, -jnp.inf, log)
+    return log_total(lowered) - jnp.where(large, 0, jnp.asarray(_HEADROOM, total.dtype))

@@ -74,7 +74,7 @@ class Entropy(Semiring):
     def contract(self, weight: Array, a: PathEntropy, precision: Any = None) -> PathEntropy:
         """Three real products: of the mass, of mass x (H - log mass), and of weight x log weight.
 
-        With w the weights of a row k over their largest, p the masses of a row m over theirs
+        With w the weights of a row k over a power of 2, p the masses of a row m over theirs
         and s = sum_n w p, the entropy of the products' paths is
         log s + (sum_n w p (H - log p) - sum_n (w log w) p) / s.
         """
@@ -93,8 +93,8 @@ class Entropy(Semiring):
         empty = total == 0
         mean = (inner - outer) / jnp.where(empty, 1, total)
         return PathEntropy(
-            logspace.multiply(logspace.multiply(log_total, top), columns(log_scale)),
-            jnp.where(empty, 0, reference + jnp.where(empty, 0, log_total) + mean),
+            jnp.where(empty, -jnp.inf, log_total + (top + columns(log_scale))),
+            jnp.where(empty, 0, reference + log_total + mean),
         )
 
 

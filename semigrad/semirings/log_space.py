@@ -33,14 +33,15 @@ class _LogSum(Semiring):
         return logspace.segment_sum(a, jnp.where(ids < 0, num_segments, ids), num_segments)
 
     def rows(self, weight: Array, a: Array) -> tuple[Array, Array]:
-        """Returns the log of each row's largest e^lift [..., k, 1], and the rows divided by it."""
+        """Returns the log of a number for each row [..., k, 1], and e^lift divided by it."""
         raise NotImplementedError
 
     def contract(self, weight: Array, a: Array, precision: Any = None) -> Array:
         log_scale, rows = self.rows(squeeze(weight.astype(a.dtype)), a)
         top, _, mass = logspace.lift_rows(a)
-        total = logspace.log_lifted(matmul(mass, rows, precision))
-        return logspace.multiply(logspace.multiply(total, top), columns(log_scale))
+        total = matmul(mass, rows, precision)
+        log_mass = logspace.log_lifted(total) + (top + columns(log_scale))
+        return jnp.where(total == 0, -jnp.inf, log_mass)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +62,8 @@ class LogSumProduct(_LogSum):
     def lift(self, weight: Array) -> Array:
         dtype = log_dtype(weight.dtype)
         log_weight = logspace.log_magnitude(weight.astype(dtype))
+        if self._is_plain:
+            return log_weight
         power = jnp.asarray(self.power, dtype)
         infinite = jnp.isinf(log_weight)
         finite = power * jnp.where(infinite, 0, log_weight)
@@ -70,11 +73,15 @@ class LogSumProduct(_LogSum):
         return jnp.where(infinite, limit, finite)
 
     def rows(self, weight: Array, a: Array) -> tuple[Array, Array]:
-        if isinstance(self.power, (int, float)) and self.power == 1:
+        if self._is_plain:
             return logspace.normalise_rows(weight, a)
         lifted = self.lift(weight)
         top = logspace.largest(lifted, (lifted.ndim - 1,))
         return jnp.where(top == -jnp.inf, 0, top), jnp.exp(logspace.shift(lifted, top))
+
+    @property
+    def _is_plain(self) -> bool:
+        return isinstance(self.power, (int, float)) and self.power == 1
 
 
 @dataclasses.dataclass(frozen=True)
