@@ -27,6 +27,12 @@ import semigrad as sg
 TELLING = ("max", "entropy")
 OTHERS = ("absmax", "logsum_1.7", "logsum_0", "count")
 
+# A run that must be short leaves variants out, by `-m "not variant"`.
+_MARKED = [
+    pytest.param(case, marks=[] if case in REPRESENTATIVE else pytest.mark.variant, id=case.name)
+    for case in CASES
+]
+
 
 def _want(case: Case, names: tuple[str, ...], samples: int) -> tuple[Any, ...]:
     return tuple(
@@ -35,7 +41,7 @@ def _want(case: Case, names: tuple[str, ...], samples: int) -> tuple[Any, ...]:
     )
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+@pytest.mark.parametrize("case", _MARKED)
 def test_jit_of_vmap(case: Case) -> None:
     """And sum-product, beside, what `jax.grad` gives."""
     names = ("sum", *TELLING)
