@@ -88,7 +88,7 @@ def value_and_backprop(
     @functools.wraps(f)
     def value_and_backprop_f(*args: Any, **kwargs: Any) -> Any:
         traced = trace_arguments(f, args, kwargs, argnums, has_aux, custom)
-        traced = dataclasses.replace(traced, graph=narrow(traced.graph))
+        traced = dataclasses.replace(traced, graph=narrow(traced.graph).graph)
         program = interpreter.plan(traced.graph, traced.graph.inputs)
         values = interpreter.evaluate(program, traced.inputs)
         found = interpreter.sweep(program, values, semiring)
@@ -270,7 +270,7 @@ def _at_named_values(
     traced, out_shape = graph.trace(lambda: f(*args, **kwargs), descend=custom == "descend")
     checks.check_output(out_shape, has_aux=False)
     probed, probes = names.lead_in_probes(traced, names.select(traced, at), by_consumer)
-    probed = narrow(probed)
+    probed = narrow(probed).graph
     program = interpreter.plan(probed, probed.inputs)
     zeros = [jnp.zeros(v.aval.shape, v.aval.dtype) for v in probed.inputs]
     found = interpreter.sweep(program, interpreter.evaluate(program, zeros), semiring)

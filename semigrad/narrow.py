@@ -11,7 +11,7 @@ weights stay what they are.
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -28,18 +28,45 @@ _MOST_BOXES = 4
 _MOST_PART = 0.5
 
 
-def narrow(graph: Graph) -> Graph:
-    """Returns the graph with slices moved up and without what nobody reads.
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """What a variable of a narrowed graph is of one of the original graph.
 
-    Its inputs are the same; its outputs have the same values, up to rounding.
+    Attributes:
+      shape: the original variable's shape.
+      box: which box of it.
     """
+
+    shape: tuple[int, ...]
+    box: Box
+
+
+@dataclasses.dataclass(frozen=True)
+class Narrowed:
+    """A graph of boxes.
+
+    Attributes:
+      graph: its inputs are the original's; its outputs have the same values, up to rounding.
+      parts: of each variable that is not the whole of one of the original.
+      moved: the results of the slices that were moved up to where they now stand. Where they stood
+        there is one still, of the whole.
+    """
+
+    graph: Graph
+    parts: Mapping[Atom, Part]
+    moved: Collection[Atom]
+
+
+def narrow(graph: Graph) -> Narrowed:
+    """Returns the graph with slices moved up and without what nobody reads."""
     made = _Starts(_same_scalars(graph))
     wanted = _wanted(graph, made)
     writer = _Writer(graph, wanted, made)
     for eqn in graph.equations:
         writer.write(eqn)
     outputs = tuple(writer.read(v, whole(v.aval.shape)) for v in graph.outputs)
-    return Graph(graph.inputs, _ordered([*made.equations, *writer.equations]), outputs)
+    equations = _ordered([*made.equations, *writer.equations])
+    return Narrowed(Graph(graph.inputs, equations, outputs), writer.parts, writer.moved)
 
 
 class _Starts:
@@ -171,18 +198,21 @@ class _Writer:
 
     def __init__(self, graph: Graph, wanted: _Wanted, starts: _Starts):
         self.equations: list[Equation] = []
+        self.parts: dict[Atom, Part] = {}
+        self.moved: set[Atom] = set()
         self._wanted, self._starts = wanted, starts
         self._values: dict[tuple[Atom, Box], Atom] = {
             (v, whole(v.aval.shape)): v for v in graph.inputs
         }
 
     def write(self, eqn: Equation) -> None:
-        boxes = self._wanted.get(eqn.outvars[0], ()) if len(eqn.outvars) == 1 else ()
+        # Wanted boxes were found from the last use to the first.
+        boxes = [*self._wanted.get(eqn.outvars[0], ())][::-1] if len(eqn.outvars) == 1 else []
         read = _slice_of(eqn, self._starts)
         if read is not None:
             for box in boxes:
-                inside = _inside(read, box, eqn, self._starts)
-                self._values[eqn.outvars[0], box] = self.read(eqn.invars[0], inside, eqn)
+                source = self.read(eqn.invars[0], _inside(read, box, eqn, self._starts), eqn)
+                self.equations.append(_nothing_left(eqn, source, self._part(eqn.outvars[0], box)))
         elif not any(v in self._wanted for v in eqn.outvars) and is_pure(eqn):
             pass
         elif not boxes or whole(eqn.outvars[0].aval.shape) in boxes:
@@ -197,8 +227,7 @@ class _Writer:
         part = parts_of(eqn, box)
         assert part is not None
         operand_boxes, changed = part
-        own = Variable(jax.ShapeDtypeStruct(sizes(box), eqn.outvars[0].aval.dtype))
-        self._values[eqn.outvars[0], box] = own
+        own = self._part(eqn.outvars[0], box)
         operands = tuple(
             self.read(v, b, eqn) for v, b in zip(eqn.invars, operand_boxes, strict=True)
         )
@@ -211,6 +240,15 @@ class _Writer:
                 outvars=(own,),
             )
         )
+
+    def _part(self, v: Variable, box: Box) -> Variable:
+        """Makes the variable that is a box of one of the original graph."""
+        shape, own = v.aval.shape, v
+        if box != whole(shape):
+            own = Variable(jax.ShapeDtypeStruct(sizes(box), v.aval.dtype))
+            self.parts[own] = Part(shape, box)
+        self._values[v, box] = own
+        return own
 
     def read(self, v: Atom, box: Box, like: Equation | None = None) -> Atom:
         """Returns a box of a variable: made as such, or a slice of the whole."""
@@ -225,6 +263,7 @@ class _Writer:
 
     def _slice(self, source: Atom, box: Box, like: Equation) -> Variable:
         own = Variable(jax.ShapeDtypeStruct(sizes(box), source.aval.dtype))
+        self.moved.add(own)
         if all(isinstance(span.start, int) for span in box):
             starts = [span.start + span.offset for span in box]  # pyright: ignore
             stops = [start + span.size for start, span in zip(starts, box, strict=True)]
@@ -249,6 +288,24 @@ class _Writer:
             )
         self.equations.append(made)
         return own
+
+
+def _nothing_left(eqn: Equation, source: Atom, own: Variable) -> Equation:
+    """Writes a slice whose operand is the slice by now."""
+    shape = own.aval.shape
+    starts: tuple[Atom, ...] = ()
+    params: dict[str, Any] = {"slice_sizes": shape}
+    if eqn.name == "slice":
+        zeros = (0,) * len(shape)
+        params = {"start_indices": zeros, "limit_indices": shape, "strides": None}
+    else:
+        starts = (Constant(np.int32(0)),) * len(shape)
+
+    def evaluate(x: Any, *_: Any) -> list[Any]:
+        return [x]
+
+    operands = (source, *starts)
+    return Equation(eqn.name, evaluate, params, operands, (own,), eqn.scope, eqn.sources)
 
 
 def _same_scalars(graph: Graph) -> dict[Atom, Atom]:

@@ -16,7 +16,8 @@ import numpy as np
 from jax.core import Tracer
 
 from semigrad import api, checks, interpreter
-from semigrad.graph import Equation
+from semigrad.narrow import Narrowed, narrow
+from semigrad.rules.boxes import sizes
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import MaxProduct
 from semigrad.unroll import unroll
@@ -137,16 +138,17 @@ def top_path(
     def top_path_f(*args: Any, **kwargs: Any) -> Path:
         traced = api.trace_arguments(f, args, kwargs, argnums, has_aux, custom)
         inputs = traced.graph.inputs
-        unrolled = unroll(interpreter.plan(traced.graph, inputs))
-        split, copies = split_by_use(interpreter.plan(unrolled, inputs))
+        narrowed = narrow(unroll(interpreter.plan(traced.graph, inputs)))
+        split, copies = split_by_use(interpreter.plan(narrowed.graph, inputs))
         program = interpreter.plan(split, inputs)
         values = interpreter.evaluate(program, traced.inputs)
         best = interpreter.sweep(program, values, MaxProduct(), keep=program.active)
         walk = Walk(program, values, best, copies)
         weight, start, start_index = walk.begin(inputs)
-        steps = [record for eqn in split.equations if (record := walk.follow(eqn)) is not None]
+        records = [record for eqn in split.equations if (record := walk.follow(eqn)) is not None]
+        records = [_in_whole(r, narrowed, values) for r in records if not _is_moved(r, narrowed)]
         sources = tuple((n, v.aval.shape) for n, v in zip(traced.paths, inputs, strict=True))
-        return _assemble(weight, start, start_index, steps, sources)
+        return _assemble(weight, start, start_index, records, sources)
 
     return top_path_f
 
@@ -154,6 +156,26 @@ def top_path(
 def _node(index: Any, shape: tuple[int, ...]) -> str:
     """Writes a flat index as an index into a shape."""
     return f"[{', '.join(str(i) for i in np.unravel_index(int(index), shape))}]" if shape else ""
+
+
+def _is_moved(record: Record, narrowed: Narrowed) -> bool:
+    return record.eqn.outvars[0] in narrowed.moved
+
+
+def _in_whole(record: Record, narrowed: Narrowed, values: interpreter.Values) -> Record:
+    """Tells a node's place in the array that the equation would make if nothing were narrowed."""
+    part = narrowed.parts.get(record.eqn.outvars[0])
+    if part is None:
+        return record
+    at = jnp.unravel_index(record.index, sizes(part.box))
+    starts = [
+        span.offset
+        + (span.start if isinstance(span.start, int) else interpreter.read(values, span.start))
+        for span in part.box
+    ]
+    whole = [i + start for i, start in zip(at, starts, strict=True)]
+    index = jnp.ravel_multi_index(whole, part.shape, mode="wrap").astype(jnp.int32)
+    return dataclasses.replace(record, index=index, shapes=(part.shape,))
 
 
 def _assemble(
@@ -175,9 +197,5 @@ def _assemble(
         index=stack([r.index for r in records], jnp.int32),
         edge_weight=stack([r.edge_weight for r in records], weight.dtype),
         sources=sources,
-        steps=tuple(_step(r.eqn) for r in records),
+        steps=tuple(Step(r.eqn.name, r.eqn.scope, r.eqn.line, r.shapes) for r in records),
     )
-
-
-def _step(eqn: Equation) -> Step:
-    return Step(eqn.name, eqn.scope, eqn.line, tuple(v.aval.shape for v in eqn.outvars))

@@ -35,9 +35,10 @@ class _Position:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One equation's part of the path."""
+    """One equation's part of the path, and the shapes of its results."""
 
     eqn: Equation
+    shapes: tuple[tuple[int, ...], ...]
     visited: Array
     result: Array
     index: Array
@@ -99,7 +100,8 @@ class Walk:
             result = jnp.where(inside, jnp.asarray(number, jnp.int32), result)
             index = jnp.where(inside, choice - start, index)
             self._stand(v, _Position(visited & inside, choice - start, wants_max ^ (chosen < 0)))
-        return Record(eqn, visited, result, index, jnp.where(visited, chosen, 1))
+        shapes = tuple(v.aval.shape for v in eqn.outvars)
+        return Record(eqn, shapes, visited, result, index, jnp.where(visited, chosen, 1))
 
     def _stand(self, variable: Variable, position: _Position) -> None:
         """Stands on a variable; of its uses, on the copy that the best path goes through."""

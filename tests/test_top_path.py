@@ -1,5 +1,6 @@
 """The top gradient path is the oracle's best path, step by step."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -8,6 +9,7 @@ import numpy as np
 import oracles
 import pytest
 from cases import BY_NAME, REPRESENTATIVE, Case
+from sliced import FUNCTIONS, W, X, two_logits
 
 import semigrad as sg
 
@@ -34,9 +36,16 @@ _UNIQUE = [
 _WITH_PATHS = [case for case in REPRESENTATIVE if case.name != "no_edge/argument_is_result"]
 
 
-def _best(case: Case, sample: int) -> tuple[int, int, float, list[tuple[str, int, float]]]:
-    """Which argument, flat index, weight, and (primitive, flat index, edge weight) of each step."""
-    graph = oracles.trace(case.f, *case.arguments(sample), argnums=case.argnums)
+# Which argument, flat index, weight, and (primitive, flat index, edge weight) of each step.
+Best = tuple[int, int, float, list[tuple[str, int, float]]]
+
+
+def _best(case: Case, sample: int) -> Best:
+    return _best_of(case.f, case.arguments(sample), case.argnums)
+
+
+def _best_of(f: Callable[..., Array], args: Sequence[Array], argnums: tuple[int, ...]) -> Best:
+    graph = oracles.trace(f, *args, argnums=argnums)
     ids = np.concatenate([nodes.ravel() for nodes in graph.inputs.values()])
     start, weight, edges = oracles.best_path(graph, ids)
     steps = []
@@ -98,6 +107,32 @@ def test_vmap_finds_each_rows_path(name: str) -> None:
         assert (int(path.start), int(path.start_index)) == (argument, start)
         np.testing.assert_allclose(path.weight, weight, rtol=1e-9)
         assert [step[:2] for step in _steps(path)] == [step[:2] for step in steps]
+
+
+@pytest.mark.parametrize("f", FUNCTIONS)
+def test_what_is_read_in_part_only(f: Callable[..., Array]) -> None:
+    """Slices are moved up, but the path is told as if they were not: steps, indices, shapes."""
+    args = (jnp.asarray(X), jnp.asarray(W))
+    path = jax.jit(sg.top_path(f, (0, 1)))(*args)
+    argument, start, weight, steps = _best_of(f, args, (0, 1))
+    assert (int(path.start), int(path.start_index)) == (argument, start)
+    np.testing.assert_allclose([path.weight, _product(path)], weight, rtol=1e-9)
+    found = _steps(path)
+    assert [step[:2] for step in found] == [step[:2] for step in steps]
+    np.testing.assert_allclose([s[2] for s in found], [s[2] for s in steps], rtol=1e-9)
+
+
+def test_traced_slices_under_vmap() -> None:
+    at = np.array([[2, 0, 4], [-1, -2, 0], [0, 1, 3]])
+    paths = jax.jit(jax.vmap(sg.top_path(two_logits, (0, 1)), (None, None, 0, 0, 0)))(X, W, *at.T)
+    for row, where in enumerate(at.tolist()):
+        f = lambda x, w, where=where: two_logits(x, w, *where)
+        _, start, weight, steps = _best_of(f, (jnp.asarray(X), jnp.asarray(W)), (0, 1))
+        assert int(paths[row].start_index) == start
+        np.testing.assert_allclose(paths[row].weight, weight, rtol=1e-9)
+        own = [step[:2] for step in _steps(paths[row])]
+        # With traced positions slices are dynamic.
+        assert [i for _, i in own] == [i for _, i in (step[:2] for step in steps)]
 
 
 def test_plain_is_jit() -> None:
