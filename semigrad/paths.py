@@ -17,7 +17,7 @@ from jax.core import Tracer
 
 from semigrad import api, checks, interpreter
 from semigrad.narrow import Narrowed, narrow
-from semigrad.rules.boxes import sizes
+from semigrad.rules.boxes import index_in_whole
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import MaxProduct
 from semigrad.unroll import unroll
@@ -167,14 +167,8 @@ def _in_whole(record: Record, narrowed: Narrowed, values: interpreter.Values) ->
     part = narrowed.parts.get(record.eqn.outvars[0])
     if part is None:
         return record
-    at = jnp.unravel_index(record.index, sizes(part.box))
-    starts = [
-        span.offset
-        + (span.start if isinstance(span.start, int) else interpreter.read(values, span.start))
-        for span in part.box
-    ]
-    whole = [i + start for i, start in zip(at, starts, strict=True)]
-    index = jnp.ravel_multi_index(whole, part.shape, mode="wrap").astype(jnp.int32)
+    value_of = functools.partial(interpreter.read, values)
+    index = index_in_whole(record.index, part.box, part.shape, value_of)
     return dataclasses.replace(record, index=index, shapes=(part.shape,))
 
 

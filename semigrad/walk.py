@@ -17,8 +17,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from semigrad import interpreter
-from semigrad.graph import Atom, Equation, Graph, Variable, identity_equation
+from semigrad.graph import Atom, Constant, Equation, Graph, Variable, identity_equation
 from semigrad.interpreter import Program, Values
+from semigrad.rules.boxes import Box, index_in_whole, read_box, sizes, whole
+from semigrad.rules.reach import reach
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import Extremes, MaxProduct
 from semigrad.semirings.sum_product import SumProduct
@@ -31,6 +33,10 @@ class _Position:
     here: Array
     index: Array
     wants_max: Array
+
+    def unravel(self, shape: Sequence[int]) -> Sequence[Array]:
+        """Returns the index along each axis."""
+        return jnp.unravel_index(self.index, tuple(shape))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,23 +91,29 @@ class Walk:
         positions = [self._positions[v] for v in slots]
         visited = functools.reduce(jnp.logical_or, (p.here for p in positions))
         wants_max = functools.reduce(jnp.logical_or, (p.here & p.wants_max for p in positions))
-        weights = self._edges(eqn, dict(zip(slots, positions, strict=True)))
-        flat_weights = [_decode(weights[n].reshape(-1)) for n, _ in results]
+        bundles = self._bundles(eqn, slots, [n for n, _ in results])
+        weights = [_decode(bundle.weights) for bundle in bundles]
         scores = [
-            _score(weight, self._best[v], wants_max)
-            for weight, (_, v) in zip(flat_weights, results, strict=True)
+            _score(weight, self._best_in(eqn.outvars[bundle.result], bundle.box), wants_max)
+            for weight, bundle in zip(weights, bundles, strict=True)
         ]
         choice = jnp.argmax(jnp.concatenate(scores)).astype(jnp.int32)
-        chosen = jnp.concatenate([jnp.where(w.is_edge, w.value, 0) for w in flat_weights])[choice]
-        offsets = [0, *itertools.accumulate(v.aval.size for _, v in results)]
+        chosen = jnp.concatenate([jnp.where(w.is_edge, w.value, 0) for w in weights])[choice]
         result, index = jnp.zeros((), jnp.int32), choice
-        for (number, v), start, stop in zip(results, offsets, offsets[1:], strict=False):
+        offsets = itertools.accumulate((bundle.weights.size for bundle in bundles), initial=0)
+        for bundle, (start, stop) in zip(bundles, itertools.pairwise(offsets), strict=True):
             inside = (start <= choice) & (choice < stop)
-            result = jnp.where(inside, jnp.asarray(number, jnp.int32), result)
-            index = jnp.where(inside, choice - start, index)
-            self._stand(v, _Position(visited & inside, choice - start, wants_max ^ (chosen < 0)))
+            result = jnp.where(inside, jnp.asarray(bundle.result, jnp.int32), result)
+            shape = eqn.outvars[bundle.result].aval.shape
+            own = index_in_whole(choice - start, bundle.box, shape, _value)
+            index = jnp.where(inside, own, index)
+        for n, v in results:
+            self._stand(v, _Position(visited & (result == n), index, wants_max ^ (chosen < 0)))
         shapes = tuple(v.aval.shape for v in eqn.outvars)
         return Record(eqn, shapes, visited, result, index, jnp.where(visited, chosen, 1))
+
+    def _best_in(self, variable: Variable, box: Box) -> Extremes:
+        return jax.tree.map(lambda x: read_box(x, box, _value).reshape(-1), self._best[variable])
 
     def _stand(self, variable: Variable, position: _Position) -> None:
         """Stands on a variable; of its uses, on the copy that the best path goes through."""
@@ -125,34 +137,94 @@ class Walk:
             here = position.here & (choice == number)
             self._positions[copy] = dataclasses.replace(position, here=here)
 
-    def _edges(self, eqn: Equation, at: Mapping[Atom, _Position]) -> list[Array]:
-        """Returns the encoded weights of the edges out of one node, to each result's nodes."""
-        site = interpreter.make_site(eqn, _Edges(), self._program)
+    def _bundles(
+        self, eqn: Equation, slots: Sequence[Atom], results: Sequence[int]
+    ) -> "list[_Bundle]":
+        """Returns the edges out of where the walk stands on operands of an equation."""
         operands = [interpreter.read(self._values, v) for v in eqn.invars]
-        slots = [v for v in eqn.invars if v in at]
+        bundles = []
+        rest = {}
+        for slot in slots:
+            number, position = eqn.invars.index(slot), self._positions[slot]
+            at = [Constant(x.astype(jnp.int32)) for x in position.unravel(slot.aval.shape)]
+            part = reach(eqn, number, at) if len(eqn.outvars) == 1 else None
+            if part is None:
+                rest[slot] = _one_hot(slot, position, whole(slot.aval.shape))
+                continue
+            boxes = list(zip(eqn.invars, part.operands, strict=True))
+            invars = [Variable(_array(sizes(box), v.aval.dtype)) for v, box in boxes]
+            own = dataclasses.replace(
+                eqn,
+                evaluate=functools.partial(eqn.evaluate, **part.changed),
+                params=eqn.params | part.changed,
+                invars=tuple(invars),
+                outvars=(Variable(_array(sizes(part.result), eqn.outvars[0].aval.dtype)),),
+            )
+            values = [
+                read_box(jnp.asarray(x), box, _value)
+                for x, box in zip(operands, part.operands, strict=True)
+            ]
+            hot = _one_hot(slot, position, part.operands[number])
+            (weights,) = self._edges(own, values, {invars[number]: hot})
+            bundles.append(_Bundle(0, part.result, weights))
+        if rest:
+            weights = self._edges(eqn, operands, rest)
+            bundles += [_Bundle(n, whole(eqn.outvars[n].aval.shape), weights[n]) for n in results]
+        return bundles
 
+    def _edges(
+        self, eqn: Equation, operands: Sequence[Any], hot: Mapping[Variable, Array]
+    ) -> list[Array]:
+        """Returns the encoded weights of the edges out of one node, to each result's nodes.
+
+        Args:
+          eqn: the equation.
+          operands: its operands' values.
+          hot: for each operand that the node may be of, an array of 0 but for 1 at the node.
+        """
+        active = dataclasses.replace(self._program, active=frozenset(hot))
+        site = interpreter.make_site(eqn, _Edges(), active)
         floats = [v.is_float for v in eqn.outvars]
 
         def reverse(cts: list[Array]) -> list[Array]:
             own = iter(cts)
             full = [next(own) if is_float else None for is_float in floats]
             in_cts = interpreter.apply_rule(eqn, site, full, operands)
-            pairs = zip(eqn.invars, in_cts, strict=True)
+            found = dict(zip(eqn.invars, in_cts, strict=True))
             return [
-                jnp.zeros(v.aval.shape, v.aval.dtype) if ct is None else ct
-                for v, ct in pairs
-                if v in slots
+                jnp.zeros(v.aval.shape, v.aval.dtype) if found[v] is None else found[v] for v in hot
             ]
 
         like = [jnp.zeros(v.aval.shape, v.aval.dtype) for v in eqn.outvars if v.is_float]
-        weights = iter(jax.linear_transpose(reverse, like)([_one_hot(v, at[v]) for v in slots])[0])
-        return [next(weights) if is_float else jnp.zeros(0) for is_float in floats]
+        weights = iter(jax.linear_transpose(reverse, like)([*hot.values()])[0])
+        return [next(weights).reshape(-1) if is_float else jnp.zeros(0) for is_float in floats]
 
 
-def _one_hot(variable: Any, position: _Position) -> Array:
-    flat = jnp.zeros(variable.aval.size, variable.aval.dtype)
-    flat = flat.at[position.index].set(position.here.astype(flat.dtype), mode="drop")
-    return flat.reshape(variable.aval.shape)
+def _value(atom: Atom) -> Array:
+    """Returns the number at which a box around a node starts."""
+    assert isinstance(atom, Constant)
+    return atom.value
+
+
+def _array(shape: Sequence[int], dtype: Any) -> jax.ShapeDtypeStruct:
+    return jax.ShapeDtypeStruct(shape, dtype)
+
+
+def _one_hot(variable: Atom, position: _Position, box: Box) -> Array:
+    """Returns a box around the node: 0 but for 1 at the node, if the walk stands there."""
+    shape, dtype = sizes(box), variable.aval.dtype
+    at = position.unravel(variable.aval.shape)
+    own = tuple(0 if size == 1 else i for i, size in zip(at, shape, strict=True))
+    return jnp.zeros(shape, dtype).at[own].set(position.here.astype(dtype), mode="drop")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Bundle:
+    """Edges to the nodes of a box of a result, their encoded weights flat."""
+
+    result: int
+    box: Box
+    weights: Array
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
-from jax import dtypes
+import numpy as np
+from jax import dtypes, lax
 
 from semigrad import registry
 from semigrad.graph import Atom, Equation
@@ -45,6 +46,30 @@ def whole(shape: Sequence[int]) -> Box:
 def sizes(box: Box) -> tuple[int, ...]:
     """Returns the shape of a box."""
     return tuple(span.size for span in box)
+
+
+def start(span: Span, value_of: Callable[[Atom], Any]) -> Any:
+    """Returns the number at which a span starts, int32, given the values of atoms."""
+    known = span.start if isinstance(span.start, int) else value_of(span.start)
+    return jnp.asarray(known, jnp.int32) + np.int32(span.offset)
+
+
+def index_in_whole(
+    index: Any, box: Box, shape: Sequence[int], value_of: Callable[[Atom], Any]
+) -> Any:
+    """Takes a flat index in a box to that in the whole array, int32."""
+    if box == whole(shape):
+        return index
+    starts = [start(span, value_of) for span in box]
+    at = [i + s for i, s in zip(jnp.unravel_index(index, sizes(box)), starts, strict=True)]
+    return jnp.ravel_multi_index(at, tuple(shape), mode="wrap").astype(jnp.int32)
+
+
+def read_box(x: Any, box: Box, value_of: Callable[[Atom], Any]) -> Any:
+    """Returns the part of an array that lies in a box."""
+    if box == whole(jnp.shape(x)):
+        return x
+    return lax.dynamic_slice(x, [start(span, value_of) for span in box], sizes(box))
 
 
 def parts_of(eqn: Equation, box: Box) -> Parts | None:
