@@ -62,7 +62,8 @@ class Path:
       index: int32 [steps], the flat index of the node that it reaches there.
       edge_weight: [steps], the weight of the edge to that node; 1 where not visited.
       sources: name and shape of each array that the path may start at.
-      steps: the equations in the order of evaluation.
+      steps: the equations in the order of evaluation; one of which several parts are read stands
+        there for each.
     """
 
     weight: Array
@@ -115,9 +116,9 @@ def top_path(
     """Returns a function that finds the most positive gradient path of `f`.
 
     The path is the one whose weight `backprop(f, MaxProduct(), argnums)` reports as the largest
-    `max` of all elements of the chosen arguments. Among equals the lowest flat index wins, at
-    the start and at every step. Loops are written out step by step, so that compile time grows
-    with their length.
+    `max` of all elements of the chosen arguments. Among equals the lowest flat index wins at the
+    start, and at every step the first use of the node, then the lowest flat index. Loops are
+    written out step by step, so that compile time grows with their length.
 
     Args:
       f: a function whose result is a floating-point scalar (with `has_aux`, a pair of such a

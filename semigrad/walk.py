@@ -190,10 +190,12 @@ class Walk:
             own = iter(cts)
             full = [next(own) if is_float else None for is_float in floats]
             in_cts = interpreter.apply_rule(eqn, site, full, operands)
-            found = dict(zip(eqn.invars, in_cts, strict=True))
-            return [
-                jnp.zeros(v.aval.shape, v.aval.dtype) if found[v] is None else found[v] for v in hot
-            ]
+            found = {
+                v: jnp.zeros(v.aval.shape, v.aval.dtype) if ct is None else ct
+                for v, ct in zip(eqn.invars, in_cts, strict=True)
+                if v in hot
+            }
+            return [found[v] for v in hot]  # pyright: ignore[reportArgumentType]
 
         like = [jnp.zeros(v.aval.shape, v.aval.dtype) for v in eqn.outvars if v.is_float]
         weights = iter(jax.linear_transpose(reverse, like)([*hot.values()])[0])
