@@ -9,7 +9,6 @@ weights stay what they are.
 """
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
@@ -21,7 +20,7 @@ from jax import lax
 from jax.core import Tracer
 
 from semigrad.graph import Atom, Constant, Equation, Graph, Variable
-from semigrad.rules.boxes import Box, Span, is_pure, parts_of, sizes, whole
+from semigrad.rules.boxes import Box, Span, is_pure, part_of, parts_of, sizes, variable_of, whole
 
 # Of an array, so many boxes are computed on their own at most, and so large a part of it.
 _MOST_BOXES = 4
@@ -228,24 +227,14 @@ class _Writer:
         assert part is not None
         operand_boxes, changed = part
         own = self._part(eqn.outvars[0], box)
-        operands = tuple(
-            self.read(v, b, eqn) for v, b in zip(eqn.invars, operand_boxes, strict=True)
-        )
-        self.equations.append(
-            dataclasses.replace(
-                eqn,
-                evaluate=functools.partial(eqn.evaluate, **changed),
-                params=eqn.params | changed,
-                invars=operands,
-                outvars=(own,),
-            )
-        )
+        operands = [self.read(v, b, eqn) for v, b in zip(eqn.invars, operand_boxes, strict=True)]
+        self.equations.append(part_of(eqn, changed, operands, own))
 
     def _part(self, v: Variable, box: Box) -> Variable:
         """Makes the variable that is a box of one of the original graph."""
         shape, own = v.aval.shape, v
         if box != whole(shape):
-            own = Variable(jax.ShapeDtypeStruct(sizes(box), v.aval.dtype))
+            own = variable_of(box, v.aval.dtype)
             self.parts[own] = Part(shape, box)
         self._values[v, box] = own
         return own
@@ -262,7 +251,7 @@ class _Writer:
         return self._values[v, box]
 
     def _slice(self, source: Atom, box: Box, like: Equation) -> Variable:
-        own = Variable(jax.ShapeDtypeStruct(sizes(box), source.aval.dtype))
+        own = variable_of(box, source.aval.dtype)
         self.moved.add(own)
         if all(isinstance(span.start, int) for span in box):
             starts = [span.start + span.offset for span in box]  # pyright: ignore

@@ -19,7 +19,7 @@ from jax import lax
 from semigrad import interpreter
 from semigrad.graph import Atom, Constant, Equation, Graph, Variable, identity_equation
 from semigrad.interpreter import Program, Values
-from semigrad.rules.boxes import Box, index_in_whole, read_box, sizes, whole
+from semigrad.rules.boxes import Box, index_in_whole, part_of, read_box, sizes, variable_of, whole
 from semigrad.rules.reach import reach
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import Extremes, MaxProduct
@@ -151,15 +151,10 @@ class Walk:
             if part is None:
                 rest[slot] = _one_hot(slot, position, whole(slot.aval.shape))
                 continue
-            boxes = list(zip(eqn.invars, part.operands, strict=True))
-            invars = [Variable(_array(sizes(box), v.aval.dtype)) for v, box in boxes]
-            own = dataclasses.replace(
-                eqn,
-                evaluate=functools.partial(eqn.evaluate, **part.changed),
-                params=eqn.params | part.changed,
-                invars=tuple(invars),
-                outvars=(Variable(_array(sizes(part.result), eqn.outvars[0].aval.dtype)),),
-            )
+            boxes = zip(eqn.invars, part.operands, strict=True)
+            invars = [variable_of(box, v.aval.dtype) for v, box in boxes]
+            outvar = variable_of(part.result, eqn.outvars[0].aval.dtype)
+            own = part_of(eqn, part.changed, invars, outvar)
             values = [
                 read_box(jnp.asarray(x), box, _value)
                 for x, box in zip(operands, part.operands, strict=True)
@@ -206,10 +201,6 @@ def _value(atom: Atom) -> Array:
     """Returns the number at which a box around a node starts."""
     assert isinstance(atom, Constant)
     return atom.value
-
-
-def _array(shape: Sequence[int], dtype: Any) -> jax.ShapeDtypeStruct:
-    return jax.ShapeDtypeStruct(shape, dtype)
 
 
 def _one_hot(variable: Atom, position: _Position, box: Box) -> Array:

@@ -6,16 +6,18 @@ primitive the whole result is computed.
 """
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import dtypes, lax
 
 from semigrad import registry
-from semigrad.graph import Atom, Equation
+from semigrad.graph import Atom, Equation, Variable
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +86,24 @@ def parts_of(eqn: Equation, box: Box) -> Parts | None:
         return None
     boxes, changed = parts
     return [_whole_axes(b, v) for b, v in zip(boxes, eqn.invars, strict=True)], changed
+
+
+def variable_of(box: Box, dtype: Any) -> Variable:
+    """Makes a variable with the shape of a box."""
+    return Variable(jax.ShapeDtypeStruct(sizes(box), dtype))
+
+
+def part_of(
+    eqn: Equation, changed: dict[str, Any], invars: Sequence[Atom], outvar: Variable
+) -> Equation:
+    """Writes the equation that computes a box of its result from boxes of its operands."""
+    return dataclasses.replace(
+        eqn,
+        evaluate=functools.partial(eqn.evaluate, **changed),
+        params=eqn.params | changed,
+        invars=tuple(invars),
+        outvars=(outvar,),
+    )
 
 
 def _whole_axes(box: Box, v: Atom) -> Box:
