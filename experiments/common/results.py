@@ -138,7 +138,10 @@ class RunFolder:
 
     def write_json(self, name: str, content: Mapping[str, Any]) -> None:
         """Writes JSON for people to read."""
-        text = json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Writes a file of text."""
         self.write(name, lambda file: _write_bytes(file, text.encode()))
 
     def write_table(self, name: str, table: pd.DataFrame) -> None:

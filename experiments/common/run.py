@@ -17,6 +17,9 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder for the results.", require
 _OVERWRITE = flags.DEFINE_bool("overwrite", False, "Delete another run's results in --output.")
 _RESUME = flags.DEFINE_bool("resume", False, "Go on with a run that was stopped.")
 SEED = flags.DEFINE_integer("seed", 0, "Seed of everything that is random.", lower_bound=0)
+SMOKE = flags.DEFINE_bool(
+    "smoke", False, "So small that it ends in seconds: to see that it runs, not what comes out."
+)
 _CACHE_DIR = flags.DEFINE_string(
     "cache_dir",
     os.path.join(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "semigrad"),
@@ -36,7 +39,7 @@ def open_folder(experiment: str, flag_names: Sequence[str], results: Sequence[st
 
     Args:
         experiment: Name of the binary.
-        flag_names: The flags, beside --seed, that decide what comes out.
+        flag_names: The flags, beside --seed and --smoke, that decide what comes out.
         results: Names of the files that the run will write.
 
     Raises:
@@ -44,7 +47,7 @@ def open_folder(experiment: str, flag_names: Sequence[str], results: Sequence[st
     """
     identity = {
         "experiment": experiment,
-        "flags": {name: flags.FLAGS[name].value for name in (*flag_names, SEED.name)},
+        "flags": {name: flags.FLAGS[name].value for name in (*flag_names, SEED.name, SMOKE.name)},
         "versions": versions(*_PACKAGES),
     }
     return RunFolder(
