@@ -183,14 +183,15 @@ def _assemble(
     def stack(values: list[Array], dtype: Any) -> Array:
         return jnp.stack([x.astype(dtype) for x in values]) if values else jnp.zeros(0, dtype)
 
+    visited = stack([r.visited for r in records], bool)
     return Path(
         weight=weight,
         start=start,
         start_index=start_index,
-        visited=stack([r.visited for r in records], bool),
+        visited=visited,
         result=stack([r.result for r in records], jnp.int32),
         index=stack([r.index for r in records], jnp.int32),
-        edge_weight=stack([r.edge_weight for r in records], weight.dtype),
+        edge_weight=jnp.where(visited, stack([r.edge_weight for r in records], weight.dtype), 1),
         sources=sources,
         steps=tuple(Step(r.eqn.name, r.eqn.scope, r.eqn.line, r.shapes) for r in records),
     )

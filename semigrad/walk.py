@@ -9,17 +9,28 @@ to a one-hot vector, so no back-pointers are stored. Positions are traced, the e
 import dataclasses
 import functools
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from semigrad import interpreter
 from semigrad.graph import Atom, Constant, Equation, Graph, Variable, identity_equation
 from semigrad.interpreter import Program, Values
-from semigrad.rules.boxes import Box, index_in_whole, part_of, read_box, sizes, variable_of, whole
+from semigrad.rules.boxes import (
+    Box,
+    index_in_whole,
+    part_of,
+    read_box,
+    sizes,
+    unravel,
+    variable_of,
+    whole,
+)
 from semigrad.rules.reach import reach
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import Extremes, MaxProduct
@@ -36,12 +47,15 @@ class _Position:
 
     def unravel(self, shape: Sequence[int]) -> Sequence[Array]:
         """Returns the index along each axis."""
-        return jnp.unravel_index(self.index, tuple(shape))
+        return unravel(self.index, shape)
 
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """One equation's part of the path, and the shapes of its results."""
+    """One equation's part of the path, and the shapes of its results.
+
+    Where it is not visited, the rest says nothing.
+    """
 
     eqn: Equation
     shapes: tuple[tuple[int, ...], ...]
@@ -93,24 +107,45 @@ class Walk:
         wants_max = functools.reduce(jnp.logical_or, (p.here & p.wants_max for p in positions))
         bundles = self._bundles(eqn, slots, [n for n, _ in results])
         weights = [_decode(bundle.weights) for bundle in bundles]
+        several = sum(bundle.weights.size for bundle in bundles) > 1
+        choice = self._choose(eqn, bundles, weights, wants_max) if several else _zero()
+        chosen = jnp.concatenate([jnp.where(w.is_edge, w.value, 0) for w in weights])[choice]
+        result, index = self._reached(eqn, bundles, choice)
+        negative = chosen < 0
+        if several:
+            visited, result, index, negative = _apart(visited, result, index, negative)
+        for n, v in results:
+            self._stand(v, _Position(visited & (result == n), index, wants_max ^ negative))
+        shapes = tuple(v.aval.shape for v in eqn.outvars)
+        return Record(eqn, shapes, visited, result, index, chosen)
+
+    def _choose(
+        self,
+        eqn: Equation,
+        bundles: "Sequence[_Bundle]",
+        weights: "Sequence[_Weights]",
+        wants_max: Array,
+    ) -> Array:
+        """Returns which of all edges is the best, int32."""
         scores = [
             _score(weight, self._best_in(eqn.outvars[bundle.result], bundle.box), wants_max)
             for weight, bundle in zip(weights, bundles, strict=True)
         ]
-        choice = jnp.argmax(jnp.concatenate(scores)).astype(jnp.int32)
-        chosen = jnp.concatenate([jnp.where(w.is_edge, w.value, 0) for w in weights])[choice]
-        result, index = jnp.zeros((), jnp.int32), choice
+        return jnp.argmax(jnp.concatenate(scores)).astype(jnp.int32)
+
+    def _reached(
+        self, eqn: Equation, bundles: "Sequence[_Bundle]", choice: Array
+    ) -> tuple[Array, Array]:
+        """Returns which result an edge leads to, and the flat index of the node there."""
+        result, index = _zero(), choice
         offsets = itertools.accumulate((bundle.weights.size for bundle in bundles), initial=0)
         for bundle, (start, stop) in zip(bundles, itertools.pairwise(offsets), strict=True):
-            inside = (start <= choice) & (choice < stop)
-            result = jnp.where(inside, jnp.asarray(bundle.result, jnp.int32), result)
+            inside = (start <= choice) & (choice < stop) if len(bundles) > 1 else True
             shape = eqn.outvars[bundle.result].aval.shape
             own = index_in_whole(choice - start, bundle.box, shape, _value)
+            result = jnp.where(inside, np.int32(bundle.result), result)
             index = jnp.where(inside, own, index)
-        for n, v in results:
-            self._stand(v, _Position(visited & (result == n), index, wants_max ^ (chosen < 0)))
-        shapes = tuple(v.aval.shape for v in eqn.outvars)
-        return Record(eqn, shapes, visited, result, index, jnp.where(visited, chosen, 1))
+        return result, index
 
     def _best_in(self, variable: Variable, box: Box) -> Extremes:
         return jax.tree.map(lambda x: read_box(x, box, _value).reshape(-1), self._best[variable])
@@ -142,14 +177,14 @@ class Walk:
     ) -> "list[_Bundle]":
         """Returns the edges out of where the walk stands on operands of an equation."""
         operands = [interpreter.read(self._values, v) for v in eqn.invars]
-        bundles = []
-        rest = {}
+        bundles, rest = [], {}
+        alone = len(slots) == 1
         for slot in slots:
             number, position = eqn.invars.index(slot), self._positions[slot]
             at = [Constant(x.astype(jnp.int32)) for x in position.unravel(slot.aval.shape)]
             part = reach(eqn, number, at) if len(eqn.outvars) == 1 else None
             if part is None:
-                rest[slot] = _one_hot(slot, position, whole(slot.aval.shape))
+                rest[slot] = _one_hot(slot, position, whole(slot.aval.shape), alone)
                 continue
             boxes = zip(eqn.invars, part.operands, strict=True)
             invars = [variable_of(box, v.aval.dtype) for v, box in boxes]
@@ -159,7 +194,7 @@ class Walk:
                 read_box(jnp.asarray(x), box, _value)
                 for x, box in zip(operands, part.operands, strict=True)
             ]
-            hot = _one_hot(slot, position, part.operands[number])
+            hot = _one_hot(slot, position, part.operands[number], alone)
             (weights,) = self._edges(own, values, {invars[number]: hot})
             bundles.append(_Bundle(0, part.result, weights))
         if rest:
@@ -197,18 +232,46 @@ class Walk:
         return [next(weights).reshape(-1) if is_float else jnp.zeros(0) for is_float in floats]
 
 
+def _zero() -> Array:
+    return jnp.zeros((), jnp.int32)
+
+
+def _apart(*scalars: Array) -> tuple[Array, ...]:
+    """Returns its arguments, from a loop of one round: XLA fuses nothing across it.
+
+    Otherwise it would compute each step of the walk anew in every step that follows.
+    """
+    packed = jnp.stack([x.astype(jnp.int32) for x in scalars])
+    unpacked, _ = lax.while_loop(
+        lambda state: state[0][0] != state[1][0],
+        lambda state: (state[1], state[1]),
+        (packed - 1, packed),
+    )
+    return tuple(x.astype(like.dtype) for x, like in zip(unpacked, scalars, strict=True))
+
+
 def _value(atom: Atom) -> Array:
     """Returns the number at which a box around a node starts."""
     assert isinstance(atom, Constant)
     return atom.value
 
 
-def _one_hot(variable: Atom, position: _Position, box: Box) -> Array:
-    """Returns a box around the node: 0 but for 1 at the node, if the walk stands there."""
+def _one_hot(variable: Atom, position: _Position, box: Box, certain: bool) -> Array:
+    """Returns a box around the node: 0 but for 1 at the node, if the walk stands there.
+
+    Args:
+      variable: what the node is of.
+      position: where the walk stands on it.
+      box: the box.
+      certain: to take it that the walk does stand there.
+    """
     shape, dtype = sizes(box), variable.aval.dtype
     at = position.unravel(variable.aval.shape)
     own = tuple(0 if size == 1 else i for i, size in zip(at, shape, strict=True))
-    return jnp.zeros(shape, dtype).at[own].set(position.here.astype(dtype), mode="drop")
+    if certain and math.prod(shape) == 1:
+        return jnp.ones(shape, dtype)
+    here = jnp.ones((), dtype) if certain else position.here.astype(dtype)
+    return jnp.zeros(shape, dtype).at[own].set(here, mode="drop")
 
 
 @dataclasses.dataclass(frozen=True)

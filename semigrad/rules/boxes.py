@@ -63,8 +63,23 @@ def index_in_whole(
     if box == whole(shape):
         return index
     starts = [start(span, value_of) for span in box]
-    at = [i + s for i, s in zip(jnp.unravel_index(index, sizes(box)), starts, strict=True)]
-    return jnp.ravel_multi_index(at, tuple(shape), mode="wrap").astype(jnp.int32)
+    at = [i + s for i, s in zip(unravel(index, sizes(box)), starts, strict=True)]
+    flat = jnp.zeros((), jnp.int32)
+    for i, size in zip(at, shape, strict=True):
+        flat = flat * np.int32(size) + i
+    return flat
+
+
+def unravel(index: Any, shape: Sequence[int]) -> list[Any]:
+    """Returns the index along each axis, int32; the flat index is known to lie inside.
+
+    Of unsigned numbers: a quotient of signed ones is many operations more.
+    """
+    rest, at = jnp.asarray(index).astype(jnp.uint32), []
+    for size in reversed(shape):
+        at.append(lax.rem(rest, jnp.full_like(rest, size)).astype(jnp.int32))
+        rest = lax.div(rest, jnp.full_like(rest, size))
+    return at[::-1]
 
 
 def read_box(x: Any, box: Box, value_of: Callable[[Atom], Any]) -> Any:
