@@ -5,15 +5,15 @@ from typing import Any
 
 from benchmarks.measure import Measurement
 
-# What all ratios are to.
+# What the ratios of whole functions are to.
 BASELINE = "jax.grad"
 
 _HEAD = ("", "run, ms", "quartiles", "ratio", "compile, s", "ratio", "memory, MiB", "ratio")
 
 
-def rows(task: str, found: Mapping[str, Measurement]) -> dict[str, Any]:
-    """Returns what was measured of a task, with ratios to the baseline."""
-    base = found[BASELINE]
+def rows(task: str, found: Mapping[str, Measurement], baseline: str = BASELINE) -> dict[str, Any]:
+    """Returns what was measured of a task, with ratios to the program named `baseline`."""
+    base = found[baseline]
     return {
         "task": task,
         "runs": len(base.run_s),
@@ -74,3 +74,21 @@ def document(record: dict[str, Any]) -> str:
             *("| " + " | ".join(cells) + " |" for cells in _cells(task)),
         ]
     return "\n".join(parts) + "\n"
+
+
+def ratios(record: dict[str, Any]) -> str:
+    """Returns the ratios of run time alone as Markdown: a line for each task."""
+    machine = "; ".join(f"{name} {value}" for name, value in record["machine"].items())
+    names = list(record["tasks"][0]["programs"])
+    first = names[0]
+    lines = [
+        f"Measured on: {machine}.\n",
+        "| | " + " | ".join([f"{first}, ms", *names[1:]]) + " |",
+        "|---" + "|---:" * len(names) + "|",
+    ]
+    for task in record["tasks"]:
+        programs = task["programs"]
+        cells = [f"{1e3 * programs[first]['run_s']:.3f}"]
+        cells += [f"{programs[name]['run_ratio']:.2f}" for name in names[1:]]
+        lines.append("| " + " | ".join([task["task"], *cells]) + " |")
+    return "\n".join(lines) + "\n"
