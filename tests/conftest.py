@@ -51,7 +51,6 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "float32: run with JAX's default, 32-bit types")
     config.addinivalue_line("markers", "variant: differs little from a case that is not one")
-    config.addinivalue_line("markers", "slow: takes more than about twenty seconds")
     if "error" not in config.getini("filterwarnings"):
         config.addinivalue_line("filterwarnings", "error")
 
