@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from checks import SEMIRINGS, product
+from checks import SEMIRINGS, assert_trees_close, product
 
 import semigrad as sg
 
@@ -217,3 +217,20 @@ def test_tiny_masses_keep_their_entropy() -> None:
     p = np.array([0.25, 0.75])
     np.testing.assert_allclose(entropy.log_mass, 10 * np.log(4e-20), rtol=1e-5)
     np.testing.assert_allclose(entropy.entropy, -10 * np.sum(p * np.log(p)), rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["entropy", "logsum", "logsum_1.7", "count"])
+def test_weight_that_underflows_is_no_path(name: str) -> None:
+    """Attention to what is masked is exactly 0; XLA takes log(exp(a)) for a, compiled."""
+    semiring, _ = SEMIRINGS[name]
+    bias = jnp.array([0.0, 0.0, float(jnp.finfo(jnp.float64).min), -800.0])
+
+    def f(x: jax.Array) -> jax.Array:
+        return jnp.dot(jax.nn.softmax(x + bias), jnp.array([1.0, 2.0, 3.0, 4.0]))
+
+    x = jnp.array([0.3, -0.2, 0.5, 0.1])
+    backprop = sg.backprop(f, semiring)
+    got = jax.jit(backprop)(x)
+    assert_trees_close(got, backprop(x))
+    nothing = semiring.zero((2,), x.dtype)
+    jax.tree.map(lambda leaf, none: np.testing.assert_array_equal(leaf[2:], none), got, nothing)

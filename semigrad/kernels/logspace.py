@@ -25,8 +25,11 @@ _HEADROOM = 30.0
 
 @jax.custom_jvp
 def log_magnitude(x: Array) -> Array:
-    """Returns log |x|; -inf with derivative 0 at x = 0."""
-    return jnp.log(jnp.abs(x))
+    """Returns log |x|; -inf with derivative 0 at x = 0.
+
+    The choice is no idle one: of exp(a) that has underflowed to 0, XLA would return a.
+    """
+    return jnp.where(x == 0, -jnp.inf, jnp.log(jnp.abs(x)))
 
 
 @log_magnitude.defjvp
