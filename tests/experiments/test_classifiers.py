@@ -1,7 +1,6 @@
 """Small BERT classifiers in groups: the same as alone, trained as a plain loop trains them."""
 
 import dataclasses
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -24,12 +23,7 @@ SEEDS = [3, 5, 3]
 NUMBER = 2  # the model with fewer points than the others
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quickly_compiled() -> Iterator[None]:
-    """Programs this small take longer to optimise than to run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
 
 
 @pytest.fixture(scope="module")
