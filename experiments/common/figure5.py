@@ -123,7 +123,7 @@ def record(table: pd.DataFrame, said: Report) -> dict[str, Any]:
         "quantity_of_interest": QUANTITY,
         "code_length": "bits, prequential, first block uniform over all labels of the model",
         "entropy": "nats, of the paths from the word embedding of each position, Eq. 3 over units",
-        "runs": {"all": len(table), "kept": int(table["kept"].sum())},
+        "runs": {"all": len(table), "kept": int(np.count_nonzero(table["kept"]))},
         "findings": [
             {"what": f.what, "paper": f.paper, "here": f.here, "holds": f.holds}
             for f in said.findings
@@ -210,7 +210,7 @@ def _counts(table: pd.DataFrame) -> list[Finding]:
                 "AdjacentDuplicate is never learned",
                 "dropped",
                 "accuracy " + ", ".join(f"{value:.2f}" for value in duplicate["accuracy"]),
-                not duplicate["kept"].any(),
+                not np.any(duplicate["kept"]),
             )
         )
     return found
