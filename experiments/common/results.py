@@ -39,10 +39,16 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def digest(tree: Any) -> str:
-    """Returns the SHA-256 of the arrays, numbers and strings in a pytree."""
+    """Returns the SHA-256 of the arrays, numbers and strings in a pytree.
+
+    Raises:
+        TypeError: There is something else in it, whose bytes would be its address.
+    """
     state = hashlib.sha256()
     for leaf in jax.tree.leaves(tree):
         array = np.asarray(leaf)
+        if array.dtype.hasobject:
+            raise TypeError(f"a digest is of arrays, numbers and strings, not of {type(leaf)}")
         state.update(f"{array.dtype}{array.shape}".encode())
         state.update(np.ascontiguousarray(array).tobytes())
     return state.hexdigest()

@@ -180,3 +180,8 @@ def test_digest_tells_values_shapes_and_types_apart():
     ]
     assert len({digest(tree) for tree in trees}) == len(trees)
     assert digest({"a": np.zeros(4)}) == digest({"a": np.zeros(4)})
+
+
+def test_digest_of_what_has_no_bytes_of_its_own_is_refused():
+    with pytest.raises(TypeError, match="not of <class 'object'>"):
+        digest({"a": object()})
