@@ -162,11 +162,18 @@ def _panel(
         sentences["length"] + apart, sentences[measure], ".", color=grey, alpha=0.5, markersize=3,
         label="a sentence", zorder=1,
     )  # fmt: skip
-    ends = np.abs(means[["low", "high"]].sub(means["mean"], axis=0)).to_numpy().T
+    many = means[means["sentences"] >= _FEWEST]
+    ends = np.abs(many[["low", "high"]].sub(many["mean"], axis=0)).to_numpy().T
     axis.errorbar(
-        means["length"], means["mean"], yerr=np.nan_to_num(ends), fmt="o-", color=blue, capsize=3,
-        markersize=5, label="mean of a bin",
+        many["length"], many["mean"], yerr=ends, fmt="o-", color=blue, capsize=3, markersize=5,
+        label="mean of a bin",
     )  # fmt: skip
+    few = means[means["sentences"] < _FEWEST]
+    if len(few):
+        axis.plot(
+            few["length"], few["mean"], "o", color=blue, markerfacecolor="none", markersize=5,
+            label=f"fewer than {_FEWEST} sentences",
+        )  # fmt: skip
     axis.set_xlabel("sentence length (word pieces)")
     axis.set_ylabel(label)
     axis.legend(frameon=False)

@@ -384,7 +384,7 @@ def compare(
     share = association.spearman(by_model["width"].to_numpy(), by_model["ratio"].to_numpy(), seed)
     findings.append(
         report.Finding(
-            "entropy / log(number of paths), log-sum-exp as in JAX: Spearman's rho with width over models",
+            "entropy / log(number of paths), log-sum-exp as in JAX: Spearman's rho with width",
             "",
             f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]",
         )

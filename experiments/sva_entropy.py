@@ -31,7 +31,7 @@ from experiments.common import (
 
 _PAPERS_BINS = (10, 20, 30, 40, 50)
 # The grammar's sentences are shorter.
-_GRAMMARS_BINS = (10, 15, 20, 25, 30)
+_GRAMMARS_BINS = (10, 15, 20, 25, 30, 40)
 _BINS = flags.DEFINE_list(
     "bins",
     None,
@@ -186,11 +186,16 @@ def as_text(means: pd.DataFrame, found: pd.DataFrame) -> str:
         cells = means.query("longer_than == @low_end and up_to == @high_end")
         lines += [
             f"  {cell['num_attractors']} attractors: {cell['mean']:.2f} nats "
-            f"[{cell['low']:.2f}, {cell['high']:.2f}], {cell['sentences']} sentences"
+            f"{_interval(cell)}, n = {cell['sentences']}"
             for cell in cells.to_dict("records")
         ]
         blocks.append("\n".join(lines))
     return "\n".join(blocks)
+
+
+def _interval(cell: dict) -> str:
+    """Formats an interval, of which a single sentence has none."""
+    return "[-]" if np.isnan(cell["low"]) else f"[{cell['low']:.2f}, {cell['high']:.2f}]"
 
 
 def _rho(row: dict) -> str:
@@ -211,8 +216,9 @@ def plot(sentences: pd.DataFrame, means: pd.DataFrame, found: pd.DataFrame, titl
         _panel(axis, _within(sentences, low_end, high_end), cells)
         axis.set_title(f"({low_end}, {high_end}] word pieces, n = {row['n']}\n{_rho(row)}", size=10)
     axes[0, 0].set_ylabel("mean entropy of a token's paths (nats)")
-    axes[0, 0].legend(frameon=False, loc="lower left")
-    figure.suptitle(title)
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    figure.legend(handles, labels, frameon=False, ncols=2, loc="upper right")
+    figure.suptitle(f"{title}, {len(sentences):,} sentences", x=0.02, ha="left")
     figure.text(
         0.5, 0.01,
         "Bars: 95 % bootstrap intervals of the mean over sentences. rho: Spearman's, of all "
