@@ -11,6 +11,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from experiments import entropy_vs_width as binary
+from experiments.common import perceptron
 
 WIDTH = 3
 
@@ -37,13 +38,15 @@ def enumerated(params, x, label: int, loss: str) -> list[np.ndarray]:
     ]
 
 
-@pytest.mark.parametrize("loss", binary.LOSSES)
+@pytest.mark.parametrize("loss", perceptron.LOSSES)
 def test_entropy_is_that_of_the_enumerated_paths(loss):
-    model = binary.Perceptron(WIDTH)
+    model = perceptron.Perceptron(WIDTH)
     x = np.random.default_rng(0).random((2, 4), np.float32)
     params = model.init(jax.random.key(1), x[0])
     labels = np.array([0, 1], np.int32)
-    entropy, log_paths = jax.jit(lambda *args: binary._paths(model, loss, *args))(params, x, labels)
+    entropy, log_paths = jax.jit(lambda *args: perceptron.feature_paths(model, loss, *args))(
+        params, x, labels
+    )
     for example in range(2):
         for feature, weights in enumerate(enumerated(params, x[example], labels[example], loss)):
             p = np.abs(weights) / np.abs(weights).sum()
@@ -54,7 +57,7 @@ def test_entropy_is_that_of_the_enumerated_paths(loss):
 def test_both_losses_are_the_cross_entropy():
     logits = np.array([0.3, -1.2], np.float32)
     gradients = []
-    for loss in binary.LOSSES.values():
+    for loss in perceptron.LOSSES.values():
         value, gradient = jax.value_and_grad(loss)(logits, 1)
         gradients.append(gradient)
         assert value == pytest.approx(np.log1p(np.exp(1.5)), rel=1e-6)
