@@ -54,22 +54,12 @@ def test_entropy_is_that_of_the_enumerated_paths(loss):
             assert log_paths[example, feature] == pytest.approx(np.log(len(weights)), rel=1e-5)
 
 
-def test_both_losses_are_the_cross_entropy():
-    logits = np.array([0.3, -1.2], np.float32)
-    gradients = []
-    for loss in perceptron.LOSSES.values():
-        value, gradient = jax.value_and_grad(loss)(logits, 1)
-        gradients.append(gradient)
-        assert value == pytest.approx(np.log1p(np.exp(1.5)), rel=1e-6)
-    np.testing.assert_allclose(*gradients, rtol=1e-5)
-
-
 def test_the_binary_writes_every_feature_of_every_example(tmp_path):
     with flagsaver.flagsaver():
         flags.FLAGS([binary.__file__, f"--output={tmp_path}", "--smoke", f"--cache_dir={tmp_path}"])
         binary.main([binary.__file__])
     table, summary = (pd.read_csv(tmp_path / name) for name in ("table.csv", "summary.csv"))
-    assert len(table) == 2 * 2 * 2 * 32 * 4  # widths, seeds, losses, examples, features
+    assert len(table) == 2 * 2 * 32 * 4  # seeds, losses, examples, features
     assert set(table[table.feature == 0].kind) == {"relevant"}
     for row in summary.query("measure == 'ratio'").to_dict("records"):
         cell = table.query("width == @row['width'] and kind == @row['kind']")
@@ -78,6 +68,6 @@ def test_the_binary_writes_every_feature_of_every_example(tmp_path):
         assert row["models"] == 2
     record = json.loads((tmp_path / "run.json").read_text())
     assert record["status"] == "complete"
-    papers = [finding["paper"] for finding in record["findings"][:4]]
-    assert papers == ["2.31", "2.83", "2.29", "2.85"]
+    papers = [finding["paper"] for finding in record["findings"][:2]]
+    assert papers == ["2.31", "2.29"]
     assert "(figures/entropy_vs_width.png)" in (tmp_path / "section.md").read_text()
