@@ -9,6 +9,7 @@ analyses it.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -100,9 +101,10 @@ def summarise(sentences: pd.DataFrame, width: int, seed: int) -> pd.DataFrame:
 
 
 def _rows(sentences: pd.DataFrame, width: int, seed: int) -> Iterator[dict[str, object]]:
-    bins = np.ceil(sentences["length"] / width).astype(int)
+    bins = np.ceil(np.array(sentences["length"]) / width).astype(int)
     for measure in (*_MEASURES, "log_paths"):
-        for number, rows in sentences.groupby(bins):
+        for number in np.unique(bins):
+            rows: Any = sentences[bins == number]
             values = rows[measure].to_numpy()
             low, high = summary.bootstrap_mean(values, np.arange(len(values)), seed)
             yield {

@@ -171,7 +171,7 @@ def _cells(table: pd.DataFrame, seed: int) -> Iterator[dict[str, object]]:
         for loss, kind, width in itertools.product(
             perceptron.LOSSES, _PAPER, table["width"].unique()
         ):
-            rows = cells.get_group((loss, kind, width))
+            rows: Any = cells.get_group((loss, kind, width))
             values = rows[measure].to_numpy(float)
             low, high = summary.bootstrap_mean(values, rows["seed"].to_numpy(), seed)
             yield {

@@ -156,7 +156,8 @@ def generated() -> bool:
 
 def source() -> str:
     """Says where the sentences come from, without paths of the machine."""
-    return "from the grammar" if generated() else f"from {pathlib.Path(_DATASET.value).name}"
+    dataset = _DATASET.value
+    return "from the grammar" if dataset is None else f"from {pathlib.Path(dataset).name}"
 
 
 def model_name(task: Task) -> str:

@@ -168,7 +168,7 @@ def _sentence_table(
 ) -> pd.DataFrame:
     # Means of float32 numbers in float64.
     wide = tokens.astype(dict.fromkeys(("entropy", "log_paths", "ratio"), float))
-    means = (
+    means: Any = (
         wide.groupby("sentence")[["entropy", "log_paths", "ratio"]].mean().reset_index(drop=True)
     )
     table = agreement.sentence_table(examples, preference)

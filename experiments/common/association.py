@@ -4,6 +4,7 @@ Each with a 95 % percentile bootstrap interval over the observations.
 """
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -32,7 +33,7 @@ class Estimate:
 
 def spearman(x: np.ndarray, y: np.ndarray, seed: int, resamples: int = RESAMPLES) -> Estimate:
     """Returns Spearman's rank correlation of x and y, both [observation]."""
-    found = stats.spearmanr(x, y)
+    found: Any = stats.spearmanr(x, y)
     interval = _interval((x, y), _rank_correlation, seed, resamples)
     return Estimate(float(found.statistic), *interval, float(found.pvalue), len(x))
 

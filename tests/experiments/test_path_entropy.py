@@ -66,7 +66,7 @@ def test_the_number_of_paths_is_of_the_length_and_of_being_masked(found, batch):
         assert log_paths[batch.mask[row]] > others.max()
     lengths = batch.attention_mask.sum(1)
     shortest, longest = np.argmin(lengths), np.argmax(lengths)
-    assert np.nanmax(found.log_paths[shortest]) < np.nanmin(found.log_paths[longest])
+    assert np.nanmin(found.log_paths[shortest]) < np.nanmin(found.log_paths[longest])
 
 
 def test_numbers_that_are_not_finite_are_an_error(examples):
