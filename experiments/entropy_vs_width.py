@@ -315,6 +315,8 @@ def _trends(table: pd.DataFrame, means: pd.DataFrame, seed: int) -> Iterator[rep
             f"in {apart.sum()} of {len(apart)} steps, intervals apart",
             holds=bool(apart.all()) if len(apart) else None,
         )
+    if table["width"].nunique() < 2:
+        return
     of_jax = table.query("log_sum_exp == 'jax'")
     by_model: Any = of_jax.groupby(["width", "seed"])["ratio"].mean()
     widths = by_model.index.get_level_values("width").to_numpy()

@@ -168,8 +168,7 @@ def _sentence_table(
 ) -> pd.DataFrame:
     # Means of float32 numbers in float64.
     wide = tokens.astype(dict.fromkeys(("entropy", "log_paths", "ratio"), float))
-    means: Any = (
-        wide.groupby("sentence")[["entropy", "log_paths", "ratio"]].mean().reset_index(drop=True)
-    )
+    by_sentence: Any = wide.groupby("sentence")[["entropy", "log_paths", "ratio"]]
+    means = by_sentence.mean().reset_index(drop=True)
     table = agreement.sentence_table(examples, preference)
     return table.assign(length=[len(example.tokens) for example in examples]).join(means)

@@ -42,6 +42,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     compilation_cache.reset_cache()
 
 
+@pytest.fixture(scope="module")
+def quickly_compiled() -> Iterator[None]:
+    """Compiles with few optimisations: for programs that run for less long than they compile."""
+    jax.config.update("jax_disable_most_optimizations", True)
+    yield
+    jax.config.update("jax_disable_most_optimizations", False)
+
+
 @pytest.fixture(scope="session")
 def generated() -> list[Sentence]:
     """The sentences that a binary with --seed=0 and --limit=12 makes."""

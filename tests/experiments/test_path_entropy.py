@@ -9,6 +9,9 @@ from experiments.common.encoding import Example, encode
 from experiments.common.models import MaskedLM, load_masked_lm
 
 
+pytestmark = pytest.mark.usefixtures("quickly_compiled")
+
+
 @pytest.fixture(scope="module")
 def masked_lm(tiny_bert) -> MaskedLM:
     return load_masked_lm(str(tiny_bert))
