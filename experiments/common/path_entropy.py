@@ -10,8 +10,8 @@ path through one has weight 0: it adds nothing to the entropy's sums and is not 
 weight is 0 for another reason (a derivative of GELU that rounds to 0) are not counted either, so
 the count depends on the precision, though hardly.
 
-float32, as the models are, is enough: of the trained 4-layer model it is at most 5e-5 nats away from
-float64, of entropies of 132.
+float32, as the models are, is enough: of the 4-layer model trained here, entropies of 132 nats are
+at most 5e-5 nats away from those in float64.
 """
 
 from collections.abc import Callable
