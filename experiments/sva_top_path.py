@@ -21,7 +21,6 @@ from tqdm import tqdm
 
 from experiments.common import agreement, branch_flow, figures, run, summary
 from experiments.common.batching import make_batches
-from experiments.common.encoding import Example
 from experiments.common.results import RunFolder, digest
 
 _QOI = flags.DEFINE_enum(
@@ -103,7 +102,7 @@ def _report(
     """Writes the tables, the figure and the record, and prints the summary."""
     table = branch_flow.tidy(task.examples, flows)
     folder.write_table(_TABLE, table)
-    folder.write_table(_SENTENCES, _sentence_table(task.examples, preference))
+    folder.write_table(_SENTENCES, agreement.sentence_table(task.examples, preference))
     means = summary.summarise(table, run.SEED.value)
     folder.write_table(_SUMMARY, means)
     correct = agreement.accuracy(task.examples, preference)
@@ -129,21 +128,6 @@ def _report(
     print(f"\nQuantity of interest: {quantity}.")
     print(_account(task, correct))
     print(f"Results are in {folder.path}.")
-
-
-def _sentence_table(examples: Sequence[Example], preference: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "sentence": range(len(examples)),
-            "source": [example.sentence.source for example in examples],
-            "text": [" ".join(example.sentence.words) for example in examples],
-            "right": [example.sentence.right for example in examples],
-            "wrong": [example.sentence.wrong for example in examples],
-            "num_attractors": [example.sentence.num_attractors for example in examples],
-            "preference": preference,
-            "correct": preference > 0,
-        }
-    )
 
 
 def _account(task: agreement.Task, correct: dict[str, Any]) -> str:

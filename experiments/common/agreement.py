@@ -1,17 +1,19 @@
 """The agreement task, from flags to examples: sentences, who is who in them, and the model."""
 
 import dataclasses
+import pathlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from absl import flags
 
-from experiments.common import grammar, models, parsing, sentences
+from experiments.common import grammar, models, parsing, sentences, training
 from experiments.common.encoding import Example, encode
 from experiments.common.errors import DataError
-from experiments.common.run import SEED, cache_dir
+from experiments.common.run import SEED, SMOKE, cache_dir
 from experiments.common.sentences import Sentence
 
 _DATASET = flags.DEFINE_string(
@@ -44,6 +46,13 @@ _MIN_ATTRACTORS = flags.DEFINE_integer(
 # The flags here that decide what comes out.
 FLAG_NAMES = ("dataset", "model", "spacy_model", "limit", "min_attractors")
 
+# With --smoke: so many sentences, and a model that has learnt nothing.
+_SMOKE_LIMIT = 24
+_SMOKE_RECIPE = training.Recipe(
+    layers=1, hidden=8, heads=2, intermediate=16, first_steps=0, steps=1, first_sentences=16,
+    sentences=16, heldout=8,
+)  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class Task:
@@ -71,7 +80,9 @@ def load_task() -> Task:
     if _SPACY_MODEL.value and any(sentence.attractors is None for sentence in chosen):
         chosen = parsing.find_roles(chosen, parsing.load_pipeline(_SPACY_MODEL.value))
     if _MODEL.value is None:
-        masked_lm = models.train_masked_lm(SEED.value, cache_dir())
+        masked_lm = models.train_masked_lm(
+            SEED.value, cache_dir(), recipe=_SMOKE_RECIPE if SMOKE.value else None
+        )
     else:
         masked_lm = models.load_masked_lm(_MODEL.value)
     examples, left_out = encode(
@@ -87,14 +98,15 @@ def load_task() -> Task:
 
 def choose_sentences() -> tuple[list[Sentence], int]:
     """Returns at most --limit sentences, and how many had too few attractors."""
+    limit = min(_LIMIT.value, _SMOKE_LIMIT) if SMOKE.value else _LIMIT.value
     if _DATASET.value is None:
-        found = grammar.generate(SEED.value, _LIMIT.value)
+        found = grammar.generate(SEED.value, limit)
     else:
         found = sentences.read_sentences(_DATASET.value)
     kept = [sentence for sentence in found if sentence.num_attractors >= _MIN_ATTRACTORS.value]
     too_few = len(found) - len(kept)
-    if len(kept) > _LIMIT.value:
-        sample = np.random.default_rng(SEED.value).choice(len(kept), _LIMIT.value, replace=False)
+    if len(kept) > limit:
+        sample = np.random.default_rng(SEED.value).choice(len(kept), limit, replace=False)
         kept = [kept[row] for row in sorted(sample)]
     return kept, too_few
 
@@ -114,3 +126,41 @@ def accuracy(examples: Sequence[Example], preference: np.ndarray) -> dict[str, A
             for number, count in counts
         },
     }
+
+
+def sentence_table(examples: Sequence[Example], preference: np.ndarray) -> pd.DataFrame:
+    """Returns a row for each sentence: its text, verb forms, attractors, and what the model says.
+
+    Args:
+        examples: The sentences.
+        preference: [sentence], the quantity of interest; the model is right where it is positive.
+    """
+    return pd.DataFrame(
+        {
+            "sentence": range(len(examples)),
+            "source": [example.sentence.source for example in examples],
+            "text": [" ".join(example.sentence.words) for example in examples],
+            "right": [example.sentence.right for example in examples],
+            "wrong": [example.sentence.wrong for example in examples],
+            "num_attractors": [example.sentence.num_attractors for example in examples],
+            "preference": preference,
+            "correct": preference > 0,
+        }
+    )
+
+
+def generated() -> bool:
+    """Tells whether the sentences come from the grammar."""
+    return _DATASET.value is None
+
+
+def source() -> str:
+    """Says where the sentences come from, without paths of the machine."""
+    dataset = _DATASET.value
+    return "from the grammar" if dataset is None else f"from {pathlib.Path(dataset).name}"
+
+
+def model_name(task: Task) -> str:
+    """Returns the name of the model, without paths of the machine."""
+    path = pathlib.Path(task.masked_lm.name)
+    return path.name if path.is_dir() else task.masked_lm.name
