@@ -4,17 +4,15 @@ Figures 6a and 7 are two views of the same numbers.
 """
 
 import dataclasses
-import time
 from collections.abc import Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 from absl import flags
 from tqdm import tqdm
 
-from experiments.common import agreement, branch_flow, path_entropy, run
+from experiments.common import agreement, branch_flow, path_entropy, run, spread
 from experiments.common.batching import Batch, make_batches
 from experiments.common.encoding import Example
 from experiments.common.results import RunFolder, digest
@@ -123,23 +121,29 @@ def _parts(
 ) -> list[dict[str, np.ndarray]]:
     """Computes each batch, or reads it from the part that an earlier run kept."""
     model = task.masked_lm.model
-    inputs = digest((model.params, [dataclasses.astuple(batch) for batch in batches]))
-    compute = path_entropy.token_paths(model, _QOI.value)
-    params = jax.device_put(model.params)
-    parts = []
+    arrays = [batch.arrays for batch in batches]
+    inputs = digest((model.params, arrays, [batch.rows for batch in batches]))
+    statistics = path_entropy.token_paths(model, _QOI.value)
+    on_devices = spread.over_devices(lambda params, batch: statistics(params, *batch))
+    params = spread.replicate(model.params)
     with tqdm(total=len(task.examples), desc="path entropy", unit="sentence") as progress:
-        for number, batch in enumerate(batches):
-            part = folder.read_part(number, inputs)
-            if part is None:
-                start = time.perf_counter()
-                found = path_entropy.run_batch(compute, params, batch)
-                for row, *values in zip(batch.rows, found.entropy, found.log_paths, strict=True):
+
+        def advance(number: int) -> None:
+            progress.update(len(batches[number].rows))
+
+        def compute(numbers: Sequence[int]) -> list[spread.Part]:
+            parts = []
+            computed = on_devices(params, [arrays[number] for number in numbers])
+            for number, elements in zip(numbers, computed, strict=True):
+                found = path_entropy.of_sentences(elements, batches[number])
+                rows = batches[number].rows
+                for row, *values in zip(rows, found.entropy, found.log_paths, strict=True):
                     path_entropy.require_finite(task.examples[row], *values)
-                part = {**found._asdict(), "seconds": np.array(time.perf_counter() - start)}
-                folder.write_part(number, inputs, **part)
-            parts.append(part)
-            progress.update(len(batch.rows))
-    return parts
+                parts.append(found._asdict())
+                advance(number)
+            return parts
+
+        return spread.compute_parts(folder, inputs, arrays, compute, advance)
 
 
 def _token_table(

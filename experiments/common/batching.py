@@ -33,6 +33,11 @@ class Batch:
     right: np.ndarray
     wrong: np.ndarray
 
+    @property
+    def arrays(self) -> tuple[np.ndarray, ...]:
+        """What `branch_flow.quantity_of_interest` takes of it, in that order."""
+        return self.input_ids, self.attention_mask, self.mask, self.right, self.wrong
+
 
 def padded_lengths(lengths: Sequence[int], shape_cost: int = SHAPE_COST) -> list[int]:
     """Returns the ascending lengths to pad to that cost least in all.

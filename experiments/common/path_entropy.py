@@ -71,11 +71,8 @@ def token_paths(model: FlaxBertForMaskedLM, qoi: str) -> Callable[..., TokenPath
     return jax.jit(jax.vmap(sentence, in_axes=(None, 0, 0, 0, 0, 0)))
 
 
-def run_batch(compute: Callable[..., TokenPaths], params: Any, batch: Batch) -> TokenPaths:
-    """Computes a batch's sentences without the filler, NaN where padded, as NumPy arrays."""
-    found = jax.device_get(
-        compute(params, batch.input_ids, batch.attention_mask, batch.mask, batch.right, batch.wrong)
-    )
+def of_sentences(found: TokenPaths, batch: Batch) -> TokenPaths:
+    """Returns a batch's sentences without the filler, NaN where padded."""
     rows = slice(len(batch.rows))
     own = batch.attention_mask[rows] == 1
     return TokenPaths(

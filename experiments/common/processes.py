@@ -1,9 +1,9 @@
 """Several processes of one run, where the environment says so: who leads, and waiting for all.
 
-`JAX_COORDINATOR_ADDRESS` (host:port of the first process) tells that there are others;
-`JAX_NUM_PROCESSES` and `JAX_PROCESS_ID` say how many and which this is, unless JAX finds that out by
-itself, as it does under SLURM and Open MPI. All of them write into one folder, that of --output,
-which must be one that all see.
+`JAX_COORDINATOR_ADDRESS`, host:port of the first process, tells that there are others. How many and
+which this is say `JAX_NUM_PROCESSES` and `JAX_PROCESS_ID`, unless JAX finds that out by itself, as
+it does under SLURM and Open MPI. All of them write into one folder, that of --output, which must be
+one that all see.
 """
 
 import os

@@ -13,8 +13,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, PartitionSpec
-from tqdm import tqdm
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from experiments.common import processes
 from experiments.common.results import RunFolder
@@ -32,16 +31,14 @@ def over_devices(compute: Callable[..., Any]) -> Callable[[Any, Sequence[Any]], 
 
     Returns:
         `(shared, batches) -> results`, of at most as many batches as there are local devices, all
-        of one shape. Results are NumPy arrays.
+        of one shape. Results are NumPy arrays; `shared` is best placed by `replicate`.
     """
-    devices = jax.local_devices()
-    mesh = Mesh(np.array(devices), (_AXIS,))
     each = PartitionSpec(_AXIS)
 
     @jax.jit
     @functools.partial(
         jax.shard_map,
-        mesh=mesh,
+        mesh=_mesh(),
         in_specs=(PartitionSpec(), each),
         out_specs=each,
         check_vma=False,
@@ -51,7 +48,7 @@ def over_devices(compute: Callable[..., Any]) -> Callable[[Any, Sequence[Any]], 
         return jax.tree.map(lambda x: x[None], result)
 
     def call(shared: Any, batches: Sequence[Any]) -> list[Any]:
-        filler = [batches[-1]] * (len(devices) - len(batches))
+        filler = [batches[-1]] * (jax.local_device_count() - len(batches))
         stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *batches, *filler)
         found = jax.device_get(on_all(shared, stacked))
         return [jax.tree.map(lambda x, n=n: x[n], found) for n in range(len(batches))]
@@ -59,24 +56,29 @@ def over_devices(compute: Callable[..., Any]) -> Callable[[Any, Sequence[Any]], 
     return call
 
 
+def replicate(tree: Any) -> Any:
+    """Places a pytree of arrays on each local device."""
+    return jax.device_put(tree, NamedSharding(_mesh(), PartitionSpec()))
+
+
 def compute_parts(
     folder: RunFolder,
     inputs: str,
     batches: Sequence[Any],
     compute: Callable[[Sequence[int]], Sequence[Part]],
-    bar: tqdm,
-    size: Callable[[int], int] = lambda number: 1,
+    found: Callable[[int], Any],
+    at_once: int | None = None,
 ) -> list[Part]:
-    """Computes what is not yet in the folder: each process its share, some batches at once.
+    """Computes what is not yet in the folder, each process its share.
 
     Args:
         folder: Of the run; its first process has begun it.
         inputs: Digest of all that the results depend on.
         batches: Pytrees of arrays. Those of one shape, one after another, go together.
-        compute: Takes the numbers of at most as many batches as there are local devices, all of
-            one shape, and returns their parts. The seconds that it takes are added to them.
-        bar: Advanced by the `size` of each batch that is done.
-        size: Of a batch, by its number.
+        compute: Takes the numbers of a few batches of one shape, and returns their parts. The
+            `seconds` that each took are added to it.
+        found: Called with the number of each part that an earlier run left.
+        at_once: How many batches go together at most; None for one on each local device.
 
     Returns:
         The parts of all batches, in their order.
@@ -85,25 +87,27 @@ def compute_parts(
         RunError: A part is of other inputs, or damaged.
     """
     processes.wait_for_all("the run has begun")
-    own = range(jax.process_index(), len(batches), jax.process_count())
     missing = []
-    for number in own:
+    for number in range(jax.process_index(), len(batches), jax.process_count()):
         if folder.read_part(number, inputs) is None:
             missing.append(number)
         else:
-            bar.update(size(number))
-    for group in _groups(missing, batches, jax.local_device_count()):
+            found(number)
+    for group in _groups(missing, batches, at_once or jax.local_device_count()):
         start = time.perf_counter()
         parts = compute(group)
-        seconds = (time.perf_counter() - start) / len(group)
+        seconds = np.array((time.perf_counter() - start) / len(group))
         for number, part in zip(group, parts, strict=True):
-            folder.write_part(number, inputs, **part, seconds=np.array(seconds))
-            bar.update(size(number))
+            folder.write_part(number, inputs, **part, seconds=seconds)
     processes.wait_for_all("all parts are written")
-    found = [folder.read_part(number, inputs) for number in range(len(batches))]
-    assert all(part is not None for part in found)
+    parts = [folder.read_part(number, inputs) for number in range(len(batches))]
     processes.wait_for_all("all parts are read")
-    return found  # pyright: ignore[reportReturnType]
+    assert all(part is not None for part in parts)
+    return parts  # pyright: ignore[reportReturnType]
+
+
+def _mesh() -> Mesh:
+    return Mesh(np.array(jax.local_devices()), (_AXIS,))
 
 
 def _groups(numbers: Sequence[int], batches: Sequence[Any], most: int) -> Iterator[list[int]]:

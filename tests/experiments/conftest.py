@@ -15,6 +15,11 @@ from experiments.common.sentences import Sentence
 NUM_SENTENCES = 12
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Runs the tests of a file in one process, where they share what is computed or compiled."""
+    item.add_marker(pytest.mark.xdist_group(item.path.stem))
+
+
 @pytest.fixture(autouse=True)
 def precision() -> None:
     """Leaves JAX's default types, as the binaries do."""
@@ -25,12 +30,18 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keeps compiled programs, here and in processes started from here: each is compiled once.
 
     Each process of the tests has a folder of its own: a half written program would be a warning.
+    Programs this small take longer to optimise than to run.
     """
     settings = {
         "jax_compilation_cache_dir": os.fspath(tmp_path_factory.getbasetemp() / "compiled"),
         "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_disable_most_optimizations": True,
     }
-    before = {name: getattr(jax.config, name) for name in settings}
+    before = {
+        "jax_compilation_cache_dir": jax.config.jax_compilation_cache_dir,  # pyright: ignore
+        "jax_persistent_cache_min_compile_time_secs": 1.0,
+        "jax_disable_most_optimizations": False,
+    }
     for name, value in settings.items():
         os.environ[name.upper()] = str(value)
         jax.config.update(name, value)
@@ -40,14 +51,6 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ[name.upper()]
         jax.config.update(name, value)
     compilation_cache.reset_cache()
-
-
-@pytest.fixture(scope="module")
-def quickly_compiled() -> Iterator[None]:
-    """Programs this small take longer to optimise than to run."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
-    jax.config.update("jax_disable_most_optimizations", False)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,6 @@ from absl.testing import flagsaver
 from experiments import entropy_vs_length, sva_entropy
 from experiments.common import path_entropy
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 FILES = [
     "figure.pdf", "figure.png", "run.json", "section.md", "sentences.csv", "summary.csv",
     "table.csv",

@@ -23,9 +23,6 @@ SEEDS = [3, 5, 3]
 NUMBER = 2  # the model with fewer points than the others
 
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
-
 @pytest.fixture(scope="module")
 def classifiers() -> Classifiers:
     return Classifiers(ARCHITECTURE, RECIPE)

@@ -17,8 +17,6 @@ from experiments.common import online_coding, task_grid
 from experiments.common.classifiers import Classifiers, losses
 from experiments.common.token_entropy import NODE, token_entropy
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 SAME_BYTES = ["blocks.csv", "examples.csv", "run.json", "section.md", "summary.csv", "table.csv"]
 RESULTS = sorted([*SAME_BYTES, "figure.pdf", "figure.png"])
 
@@ -31,7 +29,7 @@ def run(*arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def done(quickly_compiled, tmp_path_factory) -> pathlib.Path:
+def done(tmp_path_factory) -> pathlib.Path:
     folder = tmp_path_factory.mktemp("done")
     run(f"--output={folder}", f"--cache_dir={folder / 'cache'}")
     return folder

@@ -13,8 +13,6 @@ from absl.testing import flagsaver
 from experiments import entropy_vs_width as binary
 from experiments.common import perceptron
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 WIDTH = 3
 
 

@@ -8,8 +8,6 @@ from experiments.common.batching import Batch, make_batches
 from experiments.common.encoding import Example, encode
 from experiments.common.models import MaskedLM, load_masked_lm
 
-pytestmark = pytest.mark.usefixtures("quickly_compiled")
-
 
 @pytest.fixture(scope="module")
 def masked_lm(tiny_bert) -> MaskedLM:
