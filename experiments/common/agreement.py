@@ -11,7 +11,7 @@ from absl import flags
 from experiments.common import grammar, models, parsing, sentences
 from experiments.common.encoding import Example, encode
 from experiments.common.errors import DataError
-from experiments.common.run import SEED, cache_dir
+from experiments.common.run import SEED, SMOKE, cache_dir
 from experiments.common.sentences import Sentence
 
 _DATASET = flags.DEFINE_string(
@@ -41,6 +41,20 @@ _LIMIT = flags.DEFINE_integer(
 _MIN_ATTRACTORS = flags.DEFINE_integer(
     "min_attractors", 0, "Leave out sentences with fewer attractors.", lower_bound=0
 )
+# What --smoke trains, and how many sentences it looks at.
+_SMOKE_RECIPE = models.Recipe(
+    layers=1,
+    hidden=16,
+    heads=2,
+    intermediate=16,
+    first_steps=0,
+    steps=4,
+    first_sentences=8,
+    sentences=24,
+    batch_size=8,
+    heldout=24,
+)
+_SMOKE_LIMIT = 8
 # The flags here that decide what comes out.
 FLAG_NAMES = ("dataset", "model", "spacy_model", "limit", "min_attractors")
 
@@ -71,7 +85,9 @@ def load_task() -> Task:
     if _SPACY_MODEL.value and any(sentence.attractors is None for sentence in chosen):
         chosen = parsing.find_roles(chosen, parsing.load_pipeline(_SPACY_MODEL.value))
     if _MODEL.value is None:
-        masked_lm = models.train_masked_lm(SEED.value, cache_dir())
+        masked_lm = models.train_masked_lm(
+            SEED.value, cache_dir(), recipe=_SMOKE_RECIPE if SMOKE.value else None
+        )
     else:
         masked_lm = models.load_masked_lm(_MODEL.value)
     examples, left_out = encode(
@@ -87,14 +103,15 @@ def load_task() -> Task:
 
 def choose_sentences() -> tuple[list[Sentence], int]:
     """Returns at most --limit sentences, and how many had too few attractors."""
+    limit = min(_LIMIT.value, _SMOKE_LIMIT) if SMOKE.value else _LIMIT.value
     if _DATASET.value is None:
-        found = grammar.generate(SEED.value, _LIMIT.value)
+        found = grammar.generate(SEED.value, limit)
     else:
         found = sentences.read_sentences(_DATASET.value)
     kept = [sentence for sentence in found if sentence.num_attractors >= _MIN_ATTRACTORS.value]
     too_few = len(found) - len(kept)
-    if len(kept) > _LIMIT.value:
-        sample = np.random.default_rng(SEED.value).choice(len(kept), _LIMIT.value, replace=False)
+    if len(kept) > limit:
+        sample = np.random.default_rng(SEED.value).choice(len(kept), limit, replace=False)
         kept = [kept[row] for row in sorted(sample)]
     return kept, too_few
 

@@ -55,6 +55,21 @@ def open_folder(experiment: str, flag_names: Sequence[str], results: Sequence[st
     )
 
 
+def command(experiment: str, flag_names: Sequence[str]) -> str:
+    """Returns the command of this run: flags as they were given, files by their names only."""
+    given = []
+    for name in (*flag_names, SEED.name, SMOKE.name):
+        flag = flags.FLAGS[name]
+        if flag.value == flag.default:
+            continue
+        if isinstance(flag.value, bool):
+            given.append(f" --{'' if flag.value else 'no'}{name}")
+        else:
+            path = pathlib.Path(str(flag.value))
+            given.append(f" --{name}={path.name if path.exists() else path}")
+    return f"python -m experiments.{experiment} --output=results/{experiment}{''.join(given)}"
+
+
 def main(experiment: str, run: Callable[[], None], argv: Sequence[str]) -> None:
     """Runs an experiment; what the user can mend becomes one line on stderr and exit status 1."""
     if len(argv) > 1:
