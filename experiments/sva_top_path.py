@@ -9,6 +9,7 @@ them, and analyses it.
 """
 
 import dataclasses
+import os
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
@@ -82,11 +83,6 @@ _UNITS = {"logit": "logits", "log_prob": "nats"}
 _LABELS = {
     "oplus": "mean weight of a token's top gradient path",
     "bucket_sum": "mean weight of top gradient paths, summed over units",
-}
-_METHODS = {
-    "exact": "max-product as in Eq. 5: the weight of the most positive path",
-    "published": "what the paper's code computed in place of Eq. 5: sums within an operation, "
-    "maxima between operations (experiments/common/published.py)",
 }
 # A row of the table takes about this much, its share of the parts and of the rest included.
 _BYTES_PER_ROW = 80
@@ -245,7 +241,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder, start: float)
     folder.finish(
         {
             "quantity_of_interest": branch_flow.QUANTITIES[_QOI.value],
-            "max_product": _METHODS[_MAX_PRODUCT.value],
+            "max_product": branch_flow.METHODS[_MAX_PRODUCT.value],
             "model": {
                 "name": task.masked_lm.name,
                 "config": task.masked_lm.model.config.to_diff_dict(),
@@ -288,11 +284,12 @@ def _setup(task: agreement.Task, controls: int, name: str, seconds: float) -> li
         f"{config.num_attention_heads} heads"
         + (f"; right on {heldout:.1%} of held-out sentences." if heldout is not None else "."),
         f"Quantity of interest: {branch_flow.QUANTITIES[_QOI.value]}.",
-        f"A token's number: {_METHODS[_MAX_PRODUCT.value]}, by the branch through which it enters "
-        f'the layer, from its hidden units by "{_AGGREGATE.value}"; in '
+        f"A token's number: {branch_flow.METHODS[_MAX_PRODUCT.value]}, by the branch through which "
+        f'it enters the layer, from its hidden units by "{_AGGREGATE.value}"; in '
         f"{_UNITS[_QOI.value]} per unit of layer input; 0 where no path is positive.",
         f"Controls: {controls} draws of random weights from the model's own initialiser.",
-        f"Time: {seconds / 60:.1f} minutes, loading and compiling included, in the run that ended.",
+        f"Time: {seconds / 60:.1f} minutes on {os.cpu_count()} cores, loading and compiling "
+        "included, in the run that ended.",
     ]
 
 

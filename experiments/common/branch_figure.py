@@ -125,24 +125,36 @@ def _cuts(axis: Axes, cuts: pd.DataFrame, unit: str) -> None:
     if rows.empty:
         axis.set_axis_off()
         return
-    for place, name in enumerate(CUTS):
+    draw_cuts(axis, rows, rows["layer"].to_numpy(float), unit)
+    _by_layer(axis, rows)
+
+
+def draw_cuts(axis: Axes, rows: pd.DataFrame, places: np.ndarray, unit: str) -> None:
+    """Draws how much cuts change, with their intervals.
+
+    Args:
+        axis: Where to draw.
+        rows: Of `ablation.summarise`.
+        places: For each row, where it stands on the horizontal axis.
+        unit: Unit of the quantity of interest.
+    """
+    for number, name in enumerate(CUTS):
         marker, colour = _CUT_STYLES[name]
-        layer = rows["layer"].astype(float) + (place - 1) * _DODGE
         low, mean, high = (
             np.asarray(rows[column], float) for column in (f"{name}_low", name, f"{name}_high")
         )
         axis.errorbar(
-            layer,
+            places + (number - 1) * _DODGE,
             mean,
             yerr=np.clip([mean - low, high - mean], 0, None),
             fmt=marker,
             color=colour,
             capsize=2,
             markersize=5,
+            label=CUTS[name],
         )
     axis.set_ylabel(f"mean magnitude of the change ({unit})")
     axis.set_ylim(bottom=0)
-    _by_layer(axis, rows)
 
 
 def _by_layer(axis: Axes, rows: pd.DataFrame) -> None:

@@ -26,8 +26,13 @@ from experiments.common.encoding import Example
 
 BRANCHES = ("skip", "key", "query", "value")
 ROLES = ("subject", "attractor", "mask", "other")
-# Eq. 5, or what the paper's code computed.
-MAX_PRODUCTS = ("exact", "published")
+# What is computed, by the name that --max_product knows it by.
+METHODS = {
+    "exact": "max-product as in Eq. 5: the weight of the most positive path",
+    "published": "what the paper's code computed in place of Eq. 5: sums within an operation, "
+    "maxima between operations (experiments/common/published.py)",
+}
+MAX_PRODUCTS = tuple(METHODS)
 QUANTITIES = {
     "logit": "logit of the right form - logit of the wrong form, at [MASK]",
     "log_prob": "log-probability of the right form - log-probability of the wrong form, at [MASK]",
