@@ -299,14 +299,14 @@ def _report(
         ],
         notes=_notes(),
     )
-    report.write(said, folder, f"figures/{_EXPERIMENT}.png")
+    report.write(said, folder, f"figures/{folder.path.name}.png")
     folder.finish(
         {
             "quantity_of_interest": _QUANTITY,
             "max_product": branch_flow.METHODS[_MAX_PRODUCT.value],
             "architecture": dataclasses.asdict(_ARCHITECTURE),
             "models": {"trained": len(trained.accuracy), "kept": len(kept)},
-            "findings": [dataclasses.asdict(finding) for finding in said.findings],
+            "findings": report.as_records(said),
         }
     )
     print(summary.to_string(index=False))

@@ -10,7 +10,6 @@ them, and analyses it.
 
 import dataclasses
 import os
-import pathlib
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -34,7 +33,6 @@ from experiments.common import (
     summary,
 )
 from experiments.common.batching import Batch, make_batches
-from experiments.common.encoding import Example
 from experiments.common.results import RunFolder, digest
 
 _QOI = flags.DEFINE_enum(
@@ -200,7 +198,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder, start: float)
     """Writes the tables, the figure, the section and the record, and prints the summary."""
     table = branch_flow.tidy(task.examples, found.flows[_TRAINED])
     folder.write_table(_TABLE, table)
-    folder.write_table(_SENTENCES, _sentence_table(task.examples, found.preference))
+    folder.write_table(_SENTENCES, agreement.sentence_table(task.examples, found.preference))
     means, *controls = (
         summary.summarise(branch_flow.tidy(task.examples, flows), run.SEED.value)
         for flows in found.flows.values()
@@ -212,8 +210,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder, start: float)
     folder.write_table(_CUTS, cut_table)
     cuts = ablation.summarise(cut_table, run.SEED.value)
     correct = agreement.accuracy(task.examples, found.preference)
-    folder_of = pathlib.Path(task.masked_lm.name)
-    name = folder_of.name if folder_of.is_dir() else task.masked_lm.name
+    name = agreement.model_name(task)
     label = f"{_LABELS[_AGGREGATE.value]}\n({_UNITS[_QOI.value]} per unit of layer input)"
     how = "" if _MAX_PRODUCT.value == "exact" else ", as the paper's code computes it"
     title = f"Top gradient path by branch{how}: {name}, {len(task.examples):,} sentences"
@@ -237,7 +234,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder, start: float)
         ],
         notes=_notes(),
     )
-    report.write(said, folder, f"figures/{_EXPERIMENT}.png")
+    report.write(said, folder, f"figures/{folder.path.name}.png")
     folder.finish(
         {
             "quantity_of_interest": branch_flow.QUANTITIES[_QOI.value],
@@ -249,7 +246,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder, start: float)
             },
             "sentences": {"analysed": len(task.examples), "left_out": task.left_out},
             "accuracy": correct,
-            "findings": [dataclasses.asdict(finding) for finding in said.findings],
+            "findings": report.as_records(said),
         }
     )
     print(summary.as_text(means))
@@ -277,7 +274,7 @@ def _setup(task: agreement.Task, controls: int, name: str, seconds: float) -> li
     left_out = "; ".join(f"{count}: {reason}" for reason, count in task.left_out.items())
     heldout = task.masked_lm.accuracy
     return [
-        f"Sentences: {len(task.examples):,}"
+        f"Sentences: {len(task.examples):,} {agreement.source()}"
         + (f"; left out {left_out}." if left_out else "; none left out."),
         f"Model: {name}, a stock Flax BERT for masked language modelling, "
         f"{config.num_hidden_layers} layers, hidden size {config.hidden_size}, "
@@ -309,21 +306,6 @@ def _notes() -> list[str]:
             "can be compared, and --max_product=published computes what its code did."
         )
     return notes
-
-
-def _sentence_table(examples: Sequence[Example], preference: np.ndarray) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "sentence": range(len(examples)),
-            "source": [example.sentence.source for example in examples],
-            "text": [" ".join(example.sentence.words) for example in examples],
-            "right": [example.sentence.right for example in examples],
-            "wrong": [example.sentence.wrong for example in examples],
-            "num_attractors": [example.sentence.num_attractors for example in examples],
-            "preference": preference,
-            "correct": preference > 0,
-        }
-    )
 
 
 def _rates(correct: dict[str, Any]) -> str:

@@ -1,14 +1,16 @@
 """The agreement task, from flags to examples: sentences, who is who in them, and the model."""
 
 import dataclasses
+import pathlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from absl import flags
 
-from experiments.common import grammar, models, parsing, sentences
+from experiments.common import grammar, models, parsing, sentences, training
 from experiments.common.encoding import Example, encode
 from experiments.common.errors import DataError
 from experiments.common.run import SEED, SMOKE, cache_dir
@@ -41,22 +43,15 @@ _LIMIT = flags.DEFINE_integer(
 _MIN_ATTRACTORS = flags.DEFINE_integer(
     "min_attractors", 0, "Leave out sentences with fewer attractors.", lower_bound=0
 )
-# What --smoke trains, and how many sentences it looks at.
-_SMOKE_RECIPE = models.Recipe(
-    layers=1,
-    hidden=16,
-    heads=2,
-    intermediate=16,
-    first_steps=0,
-    steps=4,
-    first_sentences=8,
-    sentences=24,
-    batch_size=8,
-    heldout=24,
-)
-_SMOKE_LIMIT = 8
 # The flags here that decide what comes out.
 FLAG_NAMES = ("dataset", "model", "spacy_model", "limit", "min_attractors")
+
+# With --smoke: so many sentences, and a model that has learnt nothing.
+_SMOKE_LIMIT = 24
+_SMOKE_RECIPE = training.Recipe(
+    layers=1, hidden=8, heads=2, intermediate=16, first_steps=0, steps=1, first_sentences=16,
+    sentences=16, heldout=8,
+)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,3 +126,40 @@ def accuracy(examples: Sequence[Example], preference: np.ndarray) -> dict[str, A
             for number, count in counts
         },
     }
+
+
+def sentence_table(examples: Sequence[Example], preference: np.ndarray) -> pd.DataFrame:
+    """Returns a row for each sentence: its text, verb forms, attractors, and what the model says.
+
+    Args:
+        examples: The sentences.
+        preference: [sentence], the quantity of interest; the model is right where it is positive.
+    """
+    return pd.DataFrame(
+        {
+            "sentence": range(len(examples)),
+            "source": [example.sentence.source for example in examples],
+            "text": [" ".join(example.sentence.words) for example in examples],
+            "right": [example.sentence.right for example in examples],
+            "wrong": [example.sentence.wrong for example in examples],
+            "num_attractors": [example.sentence.num_attractors for example in examples],
+            "preference": preference,
+            "correct": preference > 0,
+        }
+    )
+
+
+def generated() -> bool:
+    """Tells whether the sentences come from the grammar."""
+    return _DATASET.value is None
+
+
+def source() -> str:
+    """Says where the sentences come from, without paths of the machine."""
+    return "from the grammar" if generated() else f"from {pathlib.Path(_DATASET.value).name}"
+
+
+def model_name(task: Task) -> str:
+    """Returns the name of the model, without paths of the machine."""
+    path = pathlib.Path(task.masked_lm.name)
+    return path.name if path.is_dir() else task.masked_lm.name

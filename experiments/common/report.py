@@ -91,6 +91,11 @@ def as_markdown(report: Report, figure: str) -> str:
     return "\n".join([*lines, *([""] if remarks else []), *remarks, ""])
 
 
+def as_records(report: Report) -> list[dict[str, object]]:
+    """Returns the findings for the record of the run."""
+    return [dataclasses.asdict(finding) for finding in report.findings]
+
+
 def write(report: Report, folder: RunFolder, figure: str) -> None:
     """Writes the section into the folder of the run.
 

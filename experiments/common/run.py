@@ -56,18 +56,23 @@ def open_folder(experiment: str, flag_names: Sequence[str], results: Sequence[st
 
 
 def command(experiment: str, flag_names: Sequence[str]) -> str:
-    """Returns the command of this run: flags as they were given, files by their names only."""
-    given = []
+    """Returns what was typed, for a report: without paths of the machine.
+
+    Args:
+        experiment: Name of the binary.
+        flag_names: The flags, beside --seed and --smoke, that decide what comes out; those at their
+            defaults are not told.
+    """
+    told = [f"--output=results/{pathlib.Path(_OUTPUT.value).name}"]
     for name in (*flag_names, SEED.name, SMOKE.name):
         flag = flags.FLAGS[name]
         if flag.value == flag.default:
             continue
-        if isinstance(flag.value, bool):
-            given.append(f" --{'' if flag.value else 'no'}{name}")
+        if isinstance(flag.value, str) and os.path.exists(flag.value):
+            told.append(f"--{name}={pathlib.Path(flag.value).name}")
         else:
-            path = pathlib.Path(str(flag.value))
-            given.append(f" --{name}={path.name if path.exists() else path}")
-    return f"python -m experiments.{experiment} --output=results/{experiment}{''.join(given)}"
+            told.append(flag.serialize())
+    return " ".join(["python -m", f"experiments.{experiment}", *told])
 
 
 def main(experiment: str, run: Callable[[], None], argv: Sequence[str]) -> None:

@@ -51,7 +51,7 @@ def test_smoke_writes_everything_and_resumes_to_the_same(tmp_path, monkeypatch, 
     assert set(cuts.query("tokens == 'first token'")["branch"]) == set(BRANCHES)
     record = json.loads((done / "run.json").read_text())
     assert record["quantity_of_interest"] == "logit of the right label"
-    assert "(figures/first_token_repeated.png)" in (done / "section.md").read_text()
+    assert f"(figures/{done.name}.png)" in (done / "section.md").read_text()
 
 
 def test_types_and_places_of_tokens():

@@ -1,0 +1,433 @@
+"""Whether the entropy of an MLP's gradient paths rises with its width (paper B.1, Figure 6b).
+
+    python -m experiments.entropy_vs_width --output=results/entropy_vs_width
+
+Multilayer perceptrons with one hidden layer learn whether the first of four features is larger than
+0.5. For each width and seed: the entropy of the paths from each feature to the loss, and the same
+divided by the log of the number of paths.
+
+The loss is computed in two ways, of one gradient and different paths: as JAX does, whose
+log-sum-exp takes the maximum off as a constant, and as the paper's code did, which differentiates
+through that maximum.
+"""
+
+import itertools
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pandas as pd
+import seaborn as sns
+from absl import app, flags
+from flax import linen as nn
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tqdm import tqdm
+
+import semigrad as sg
+from experiments.common import association, figures, report, run, summary, synthetic
+from experiments.common.results import RunFolder, digest
+
+_NUM_SEEDS = flags.DEFINE_integer(
+    "num_seeds", 10, "How many models of each width, data of their own each.", lower_bound=2
+)
+flags.adopt_module_key_flags(run)
+
+_EXPERIMENT = "entropy_vs_width"
+_FLAG_NAMES = (_NUM_SEEDS.name,)
+_TABLE, _SUMMARY, _MODELS = "table.csv", "summary.csv", "models.csv"
+_RESULTS = (_TABLE, _SUMMARY, _MODELS, report.SECTION, "figure.png", "figure.pdf")
+_BYTES = 10_000_000
+
+WIDTHS = (4, 8, 16, 32, 64, 128)
+_POINTS, _BATCH_SIZE, _TEST_POINTS = 20_000, 32, 2_000
+_LEARNING_RATE, _LEAK = 1e-3, 0.01
+
+# What the paper's Figure 6b shows, nats, by width.
+_PAPER = {
+    "relevant": (2.31, 2.83, 3.75, 4.47, 5.10, 5.79),
+    "irrelevant": (2.29, 2.85, 3.61, 4.32, 4.95, 5.61),
+}
+_MEASURES = {
+    "entropy": "entropy of a feature's paths (nats)",
+    "ratio": "entropy / log(number of paths)",
+}
+_TITLES = {
+    "jax": "log-sum-exp as in JAX",
+    "published": "log-sum-exp as in the paper's code",
+}
+# Kind of feature, marker, colour.
+_STYLE = list(zip(_PAPER, "os", sns.color_palette("colorblind", 2), strict=True))
+_QUANTITY = "cross-entropy loss of an example"
+_SMOKE_WIDTHS = WIDTHS[:2]
+
+
+def jax_loss(logits: jax.Array, label: jax.Array) -> jax.Array:
+    """Returns the cross-entropy of an example, in nats: logits [2], label int32 []."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, label)
+
+
+def published_loss(logits: jax.Array, label: jax.Array) -> jax.Array:
+    """Returns the same with the graph of the paper's code.
+
+    There the maximum that keeps exp in range is a node like any other, which the logits' paths lead
+    through too: they cancel in the gradient.
+    """
+    top = logits.max()
+    return jnp.log(jnp.exp(logits - top).sum()) + top - logits[label]
+
+
+# By name of the log-sum-exp.
+LOSSES = {"jax": jax_loss, "published": published_loss}
+
+
+class Perceptron(nn.Module):
+    """4 features, one hidden layer, 2 logits.
+
+    Attributes:
+        width: Of the hidden layer.
+    """
+
+    width: int
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        hidden = nn.leaky_relu(nn.Dense(self.width)(x), _LEAK)
+        return nn.Dense(2)(hidden)
+
+
+def analyse() -> None:
+    """Runs the experiment that the flags describe."""
+    folder = run.open_folder(_EXPERIMENT, _FLAG_NAMES, _RESULTS)
+    if folder.complete:
+        print(as_text(pd.read_csv(folder.path / _SUMMARY)))
+        print(f"\n{folder.path} was complete already.")
+        return
+    folder.require_space(_BYTES)
+    folder.begin()
+    seeds = 2 if run.SMOKE.value else _NUM_SEEDS.value
+    num = 10 * _BATCH_SIZE if run.SMOKE.value else _POINTS
+    widths = _SMOKE_WIDTHS if run.SMOKE.value else WIDTHS
+    parts = _parts(folder, widths, [run.SEED.value + seed for seed in range(seeds)], num)
+    table, fitted = tidy(parts, widths), _model_table(parts, widths)
+    means = summarise(table, run.SEED.value)
+    for name, rows in ((_TABLE, table), (_SUMMARY, means), (_MODELS, fitted)):
+        folder.write_table(name, rows)
+    title = f"Path entropy of an MLP by its width: mean over {seeds} seeds"
+    figures.save(plot(means, title), folder, "figure")
+    told = compare(table, means, fitted, num, sum(float(part["seconds"]) for part in parts))
+    report.write(told, folder, f"figures/{_EXPERIMENT}.png")
+    facts = {"quantity_of_interest": _QUANTITY, "node": "an input feature", "points": num}
+    folder.finish({**facts, "findings": report.as_records(told)})
+    print(as_text(means))
+    print(f"\n{report.as_text(told)}\n\nResults are in {folder.path}.")
+
+
+def _parts(
+    folder: RunFolder, widths: Sequence[int], seeds: Sequence[int], num: int
+) -> list[dict[str, np.ndarray]]:
+    """Trains and measures the models of each width, or reads what an earlier run kept."""
+    data = [synthetic.four_features(seed, num + _TEST_POINTS) for seed in seeds]
+    x, y = np.stack([d.inputs for d in data]), np.stack([d.labels for d in data])
+    inputs = digest((x, y))
+    keys = jax.vmap(jax.random.key)(jnp.array(seeds, jnp.uint32))
+    parts = []
+    for number, width in enumerate(tqdm(widths, desc="widths", unit="width")):
+        part = folder.read_part(number, inputs)
+        if part is None:
+            start = time.perf_counter()
+            model = Perceptron(width)
+            found = jax.jit(jax.vmap(lambda *args, model=model: train_and_measure(model, *args)))(
+                keys, x[:, :num], y[:, :num], x[:, num:], y[:, num:]
+            )
+            part = {name: np.asarray(values) for name, values in found.items()}
+            if not all(np.isfinite(values).all() for values in part.values()):
+                raise FloatingPointError(f"width {width}: an entropy is not finite")
+            part["seconds"] = np.array(time.perf_counter() - start)
+            folder.write_part(number, inputs, **part)
+        parts.append(part)
+    return parts
+
+
+def train_and_measure(
+    model: nn.Module,
+    key: jax.Array,
+    x: jax.Array,
+    y: jax.Array,
+    test_x: jax.Array,
+    test_y: jax.Array,
+) -> dict[str, jax.Array]:
+    """Trains one model for one epoch and measures the paths of its last batch.
+
+    Args:
+        model: The perceptron.
+        key: Of its initial weights.
+        x: float32 [point, 4], in the order of training.
+        y: int32 [point], labels.
+        test_x: As x, for the accuracy.
+        test_y: As y.
+
+    Returns:
+        `entropy` and `log_paths`, [loss, example of the last batch, feature], in nats, with the
+        losses in the order of `LOSSES`, and `accuracy`, [], on the test points.
+    """
+    params = model.init(key, x[0])
+    optimizer = optax.adam(_LEARNING_RATE)
+
+    def loss(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
+        logits: Any = model.apply(params, x)
+        return jax.vmap(jax_loss)(logits, y).mean()
+
+    def step(carry: Any, batch: Any) -> tuple[Any, None]:
+        params, state = carry
+        updates, state = optimizer.update(jax.grad(loss)(params, *batch), state, params)
+        return (optax.apply_updates(params, updates), state), None
+
+    batches = x.reshape(-1, _BATCH_SIZE, x.shape[-1]), y.reshape(-1, _BATCH_SIZE)
+    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), batches)
+    measured = [_paths(model, loss, params, batches[0][-1], batches[1][-1]) for loss in LOSSES]
+    entropy, log_paths = (jnp.stack(values) for values in zip(*measured, strict=True))
+    logits: Any = model.apply(params, test_x)
+    accuracy = (logits.argmax(-1) == test_y).mean()
+    return {"entropy": entropy, "log_paths": log_paths, "accuracy": accuracy}
+
+
+def _paths(
+    model: nn.Module, loss: str, params: Any, x: jax.Array, y: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Returns entropy and log of the number of each feature's paths, [example, feature]."""
+
+    def example(x: jax.Array, y: jax.Array) -> jax.Array:
+        logits: Any = model.apply(params, x)
+        return LOSSES[loss](logits, y)
+
+    paths, log_paths = jax.vmap(sg.backprop(example, sg.Product(sg.Entropy(), sg.Count())))(x, y)
+    return paths.entropy, log_paths
+
+
+def tidy(parts: Sequence[dict[str, np.ndarray]], widths: Sequence[int]) -> pd.DataFrame:
+    """Returns a row for each width, seed, loss, example of the last batch and feature.
+
+    Args:
+        parts: For each width, what `train_and_measure` returns, by seed.
+        widths: Which they are.
+    """
+    entropy, log_paths = (
+        np.stack([part[name] for part in parts]) for name in ("entropy", "log_paths")
+    )
+    width, seed, loss, example, feature = (index.ravel() for index in np.indices(entropy.shape))
+    return pd.DataFrame(
+        {
+            "width": np.array(widths)[width],
+            "seed": seed,
+            "log_sum_exp": np.array(list(LOSSES))[loss],
+            "example": example,
+            "feature": feature,
+            "kind": np.where(feature == 0, "relevant", "irrelevant"),
+            "entropy": entropy.ravel(),
+            "log_paths": log_paths.ravel(),
+            "ratio": (entropy / log_paths).ravel(),
+        }
+    )
+
+
+def _model_table(parts: Sequence[dict[str, np.ndarray]], widths: Sequence[int]) -> pd.DataFrame:
+    """Returns a row for each width and seed, with the accuracy on points not trained on."""
+    accuracy = np.stack([part["accuracy"] for part in parts])
+    width, seed = (index.ravel() for index in np.indices(accuracy.shape))
+    return pd.DataFrame(
+        {"width": np.array(widths)[width], "seed": seed, "accuracy": accuracy.ravel()}
+    )
+
+
+def summarise(table: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Summarises a table of `tidy`.
+
+    Args:
+        table: What to summarise.
+        seed: Of the bootstrap.
+
+    Returns:
+        A row for each measure, loss, kind of feature and width: the mean, its 95 % bootstrap
+        interval over models (whole models are redrawn), and the median.
+    """
+    return pd.DataFrame(list(_cells(table, seed)))
+
+
+def _cells(table: pd.DataFrame, seed: int) -> Iterator[dict[str, object]]:
+    cells = table.groupby(["log_sum_exp", "kind", "width"])
+    for measure in (*_MEASURES, "log_paths"):
+        for loss, kind, width in itertools.product(LOSSES, _PAPER, table["width"].unique()):
+            rows = cells.get_group((loss, kind, width))
+            values = rows[measure].to_numpy(float)
+            low, high = summary.bootstrap_mean(values, rows["seed"].to_numpy(), seed)
+            yield {
+                "measure": measure,
+                "log_sum_exp": loss,
+                "kind": kind,
+                "width": width,
+                "mean": values.mean(),
+                "low": low,
+                "high": high,
+                "median": np.median(values),
+                "models": rows["seed"].nunique(),
+            }
+
+
+def as_text(means: pd.DataFrame) -> str:
+    """Lays the summary out for reading."""
+    lines = [
+        "log-sum-exp  feature     width  entropy (nats)  [95 % interval]  entropy / log(paths)"
+    ]
+    rows = means.query("measure == 'entropy'").to_dict("records")
+    ratios = means.query("measure == 'ratio'")["mean"]
+    for row, ratio in zip(rows, ratios, strict=True):
+        interval = f"[{row['low']:.2f}, {row['high']:.2f}]"
+        lines.append(
+            f"{row['log_sum_exp']:<11}  {row['kind']:<10}  {row['width']:>5}  {row['mean']:>14.2f}"
+            f"  {interval:<15}  {ratio:>20.3f}"
+        )
+    return "\n".join(lines)
+
+
+def plot(means: pd.DataFrame, title: str) -> Figure:
+    """Draws entropy against width for both losses, with the paper's numbers, and the ratio."""
+    figure, axes = plt.subplots(1, 3, figsize=(14, 4.8))
+    axes[1].sharey(axes[0])
+    panels = [("entropy", "jax"), ("entropy", "published"), ("ratio", "jax")]
+    for axis, (measure, loss) in zip(axes, panels, strict=True):
+        of_loss = means[means["log_sum_exp"] == loss]
+        _panel(axis, of_loss[of_loss["measure"] == measure], _MEASURES[measure])
+        axis.set_title(_TITLES[loss], size=10)
+        if measure == "entropy":
+            most = of_loss.query("measure == 'log_paths' and kind == 'relevant'")
+            axis.plot(
+                most["width"],
+                most["mean"],
+                ":",
+                color="0.4",
+                label="the most: log(number of paths)",
+            )
+    for kind, marker, colour in _STYLE:
+        axes[1].plot(
+            WIDTHS, _PAPER[kind], marker, color=colour, markerfacecolor="none", linestyle="none",
+            markersize=10, label=f"{kind}, the paper's",
+        )  # fmt: skip
+    for axis in axes:
+        axis.legend(frameon=False, fontsize=8)
+    figure.suptitle(title)
+    figure.text(
+        0.5, 0.01,
+        "Bars: 95 % bootstrap intervals over models. Irrelevant: mean over the other three "
+        f"features. Of the {_BATCH_SIZE} examples of the last batch.",
+        ha="center", fontsize=8,
+    )  # fmt: skip
+    figure.tight_layout(rect=(0, 0.04, 1, 1))
+    return figure
+
+
+def _panel(axis: Axes, means: pd.DataFrame, label: str) -> None:
+    for (kind, marker, colour), shift in zip(_STYLE, (0.97, 1.03), strict=True):
+        rows = means[means["kind"] == kind]
+        ends = np.abs(rows[["low", "high"]].sub(rows["mean"], axis=0)).to_numpy().T
+        axis.errorbar(
+            rows["width"] * shift, rows["mean"], yerr=ends, fmt=f"{marker}-", color=colour,
+            capsize=3, markersize=4, label=f"{kind} feature",
+        )  # fmt: skip
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(WIDTHS, [str(width) for width in WIDTHS])
+    axis.set_xlabel("hidden width (units)")
+    axis.set_ylabel(label)
+    sns.despine(ax=axis)
+
+
+def compare(
+    table: pd.DataFrame, means: pd.DataFrame, fitted: pd.DataFrame, num: int, seconds: float
+) -> report.Report:
+    """Sets what was found beside what the paper says of Figure 6b."""
+    seed = run.SEED.value
+    findings = []
+    for kind, papers in _PAPER.items():
+        entropy = means.query("measure == 'entropy' and kind == @kind")
+        of_jax, of_paper = (
+            entropy[entropy["log_sum_exp"] == loss].set_index("width")
+            for loss in ("jax", "published")
+        )
+        findings += [
+            report.Finding(
+                f"{kind} feature, width {width}, nats",
+                f"{paper:.2f}",
+                f"{_interval(of_paper.loc[width])}; with JAX's log-sum-exp "
+                f"{_interval(of_jax.loc[width])}",
+            )
+            for width, paper in zip(WIDTHS, papers, strict=True)
+            if width in of_jax.index
+        ]
+    for loss, kind in itertools.product(LOSSES, _PAPER):
+        rows = means.query("measure == 'entropy' and kind == @kind and log_sum_exp == @loss")
+        steps = (rows["low"].to_numpy()[1:] > rows["high"].to_numpy()[:-1]).sum()
+        findings.append(
+            report.Finding(
+                f"{kind} feature, {_TITLES[loss]}: rises from each width to the next",
+                "rises",
+                f"in {steps} of {len(rows) - 1} steps, intervals apart",
+                holds=bool(steps == len(rows) - 1),
+            )
+        )
+    of_jax = table.query("log_sum_exp == 'jax'")
+    by_model = of_jax.groupby(["width", "seed"])[["ratio"]].mean().reset_index()
+    share = association.spearman(by_model["width"].to_numpy(), by_model["ratio"].to_numpy(), seed)
+    findings.append(
+        report.Finding(
+            "entropy / log(number of paths), log-sum-exp as in JAX: Spearman's rho with width",
+            "",
+            f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]",
+        )
+    )
+    accuracy = fitted.groupby("width")["accuracy"].mean()
+    models = table["seed"].nunique()
+    paths = np.exp(means.query("measure == 'log_paths'").groupby("log_sum_exp")["mean"].first())
+    each = paths / table["width"].min()
+    return report.Report(
+        title="B.1, Figure 6b: path entropy of an MLP by its width",
+        command=run.command(_EXPERIMENT, _FLAG_NAMES),
+        setup=[
+            f"Data: {num:,} points of four features in [0, 1), label: the first is larger than "
+            "0.5; data and initial weights differ between seeds.",
+            f"Models: 4-h-2 perceptrons, leaky ReLU of slope {_LEAK}, {models} of each width; Adam "
+            f"{_LEARNING_RATE:g}, batches of {_BATCH_SIZE}, one epoch. Right on "
+            f"{accuracy.min():.1%} (width {accuracy.idxmin()}) to {accuracy.max():.1%} of "
+            f"{_TEST_POINTS:,} other points, mean over seeds.",
+            f"Quantity of interest: {_QUANTITY}, for each of the {_BATCH_SIZE} examples of the "
+            "last batch. The paper: 3 seeds.",
+            f"Time: {seconds:.0f} s, training and compiling included.",
+        ],
+        findings=findings,
+        notes=[
+            "What the architecture forces: entropy is at most the log of the number of paths, the "
+            f"same for every feature: {each['jax']:.0f} paths for each hidden unit with JAX's "
+            "log-sum-exp (to each logit, and from that of the right class to the loss besides), "
+            f"{each['published']:.0f} with the paper's. A wider model has more.",
+            "The paper's numbers are those of its code, whose log-sum-exp differentiates through "
+            "the maximum that it takes off. The first number of each row has that graph too; the "
+            "second has the graph of JAX's, with the same gradient and fewer paths.",
+        ],
+    )
+
+
+def _interval(row: pd.Series) -> str:
+    return f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
+
+
+def main(argv: Sequence[str]) -> None:
+    """Entry point."""
+    run.main(_EXPERIMENT, analyse, argv)
+
+
+if __name__ == "__main__":
+    app.run(main)

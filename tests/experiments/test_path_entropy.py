@@ -1,0 +1,91 @@
+"""Path entropy of BERT's tokens: without padding, and in float64."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from transformers import FlaxBertForMaskedLM
+
+from experiments.common import path_entropy as pe
+from experiments.common.batching import Batch, make_batches
+from experiments.common.encoding import Example, encode
+from experiments.common.models import MaskedLM, load_masked_lm
+
+
+@pytest.fixture(scope="module")
+def masked_lm(tiny_bert) -> MaskedLM:
+    return load_masked_lm(str(tiny_bert))
+
+
+@pytest.fixture(scope="module")
+def examples(masked_lm, generated) -> list[Example]:
+    return encode(generated, masked_lm.tokenizer)[0]
+
+
+@pytest.fixture(scope="module")
+def batch(examples) -> Batch:
+    """Four sentences, padded to the longest of all twelve."""
+    return make_batches(examples, batch_size=4)[0]
+
+
+@pytest.fixture(scope="module")
+def found(masked_lm, batch) -> pe.TokenPaths:
+    return pe.run_batch(pe.token_paths(masked_lm.model, "logit"), masked_lm.model.params, batch)
+
+
+def test_only_a_sentences_own_tokens_have_numbers(found, batch, examples):
+    for row, entropy, log_paths in zip(batch.rows, found.entropy, found.log_paths, strict=True):
+        tokens = len(examples[row].input_ids)
+        assert tokens < len(entropy)
+        assert np.isfinite(entropy[:tokens]).all() and np.isnan(entropy[tokens:]).all()
+        assert np.isfinite(log_paths[:tokens]).all() and np.isnan(log_paths[tokens:]).all()
+        pe.require_finite(examples[row], entropy, log_paths)
+
+
+def test_a_sentence_alone_and_padded_agree(found, batch, examples, masked_lm):
+    row = batch.rows[0]
+    (alone,) = make_batches([examples[row]], batch_size=1)
+    assert alone.input_ids.shape[1] < batch.input_ids.shape[1]
+    compute = pe.token_paths(masked_lm.model, "logit")
+    one = pe.run_batch(compute, masked_lm.model.params, alone)
+    tokens = len(examples[row].input_ids)
+    np.testing.assert_allclose(found.entropy[0, :tokens], one.entropy[0], rtol=1e-5)
+    np.testing.assert_allclose(found.log_paths[0, :tokens], one.log_paths[0], rtol=1e-6)
+    np.testing.assert_allclose(found.preference[0], one.preference[0], rtol=1e-4)
+
+
+def test_float64_gives_the_same(found, batch, masked_lm):
+    with jax.enable_x64(True):
+        wide = FlaxBertForMaskedLM(masked_lm.model.config, dtype=jnp.dtype("float64"))
+        params = jax.tree.map(lambda leaf: np.asarray(leaf, float), masked_lm.model.params)
+        exact = pe.run_batch(pe.token_paths(wide, "logit"), params, batch)
+    assert exact.entropy.dtype == float
+    np.testing.assert_allclose(found.entropy, exact.entropy, rtol=2e-5)
+    np.testing.assert_allclose(found.log_paths, exact.log_paths, rtol=1e-4)
+
+
+def test_entropy_is_at_most_the_log_of_the_number_of_paths(found):
+    ratio = found.entropy / found.log_paths
+    assert np.nanmax(ratio) < 1
+    assert np.nanmin(ratio) > 0.3
+
+
+def test_the_number_of_paths_is_of_the_length_and_of_being_masked(found, batch):
+    """[MASK] alone is read in the last layer; all other tokens are alike to the structure."""
+    for row, log_paths in enumerate(found.log_paths):
+        others = np.delete(log_paths, batch.mask[row])
+        others = others[~np.isnan(others)]
+        np.testing.assert_allclose(others, others[0], rtol=1e-3)
+        assert log_paths[batch.mask[row]] > others.max()
+    lengths = batch.attention_mask.sum(1)
+    by_length = np.nanmin(found.log_paths, axis=1)[np.argsort(lengths, kind="stable")]
+    assert (np.diff(by_length)[np.diff(np.sort(lengths)) > 0] > 0).all()
+
+
+def test_numbers_that_are_not_finite_are_an_error(examples):
+    example = dataclasses.replace(examples[0])
+    numbers = np.ones(len(example.input_ids))
+    with pytest.raises(FloatingPointError, match="grammar:1: the entropy"):
+        pe.require_finite(example, numbers, np.where(np.arange(len(numbers)) == 2, -np.inf, 1.0))
