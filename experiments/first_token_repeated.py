@@ -84,16 +84,17 @@ class Trained:
             first epoch with all validation points right, or the last.
         epochs: [model], how many epochs that took.
         accuracy: [model], share of validation points that are right.
+        seconds: How long the training took, compiling included.
     """
 
     params: Any
     epochs: np.ndarray
     accuracy: np.ndarray
+    seconds: float
 
 
 def analyse() -> None:
     """Runs the experiment that the flags describe."""
-    start = time.monotonic()
     folder = run.open_folder(_EXPERIMENT, _FLAGS, _RESULTS)
     if folder.complete:
         print(pd.read_csv(folder.path / _SUMMARY).to_string(index=False))
@@ -121,7 +122,7 @@ def analyse() -> None:
     validation = points["validation"]
     some = drawing.Points(validation.inputs[:num_points], validation.labels[:num_points])
     found = _look(programs.model, trained.params, random, kept, some, folder)
-    _report(trained, kept, some, found, folder, start)
+    _report(trained, kept, some, found, folder)
 
 
 def _train(
@@ -137,12 +138,19 @@ def _train(
     leaves, structure = jax.tree.flatten(initial)
     part = folder.read_part(0, inputs)
     if part is None:
+        start = time.monotonic()
         trained = _train_anew(programs, initial, points, seeds)
+        seconds = np.asarray(time.monotonic() - start)
         arrays = {f"leaf_{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(trained.params))}
-        part = {"epochs": trained.epochs, "accuracy": trained.accuracy, **arrays}
+        part = {
+            "epochs": trained.epochs,
+            "accuracy": trained.accuracy,
+            "seconds": seconds,
+            **arrays,
+        }
         folder.write_part(0, inputs, **part)
     params = jax.tree.unflatten(structure, [part[f"leaf_{i}"] for i in range(len(leaves))])
-    return Trained(params, part["epochs"], part["accuracy"])
+    return Trained(params, part["epochs"], part["accuracy"], float(part["seconds"]))
 
 
 def _train_anew(
@@ -156,7 +164,7 @@ def _train_anew(
         tuple(np.tile(x[None], (count, *(1,) * x.ndim)) for x in (split.inputs, split.labels))
         for split in (points["train"], points["validation"])
     )
-    kept = Trained(initial, np.zeros(count, int), np.zeros(count))
+    kept = Trained(initial, np.zeros(count, int), np.zeros(count), 0.0)
 
     def keep(epoch: int, params: Any) -> bool:
         """Keeps the parameters of models that were not all right yet; stops once all are."""
@@ -171,6 +179,7 @@ def _train_anew(
             jax.tree.map(newer, params, kept.params),
             np.where(is_open, epoch, kept.epochs),
             np.where(is_open, accuracy, kept.accuracy),
+            0.0,
         )
         return bool((kept.accuracy == 1).all())
 
@@ -222,7 +231,9 @@ def _look(
         inputs = digest((own, points.inputs, points.labels))
         part = folder.read_part(part_number, inputs)
         if part is None:
+            start = time.monotonic()
             part = jax.device_get(compute(own, points.inputs, points.labels, places))
+            part["seconds"] = np.asarray(time.monotonic() - start)
             if not np.isfinite(part["flow"]).all():
                 raise FloatingPointError(
                     f"{weights} model {number}: the weight of a top gradient path is not finite"
@@ -255,7 +266,6 @@ def _report(
     points: drawing.Points,
     found: Sequence[tuple[str, int, dict[str, np.ndarray]]],
     folder: RunFolder,
-    start: float,
 ) -> None:
     """Writes the tables, the figure, the section and the record, and prints the summary."""
     tables = []
@@ -286,7 +296,7 @@ def _report(
     said = report.Report(
         title=f"5.1, Figure 2: where the top path goes in FirstTokenRepeatedOnce{how}",
         command=run.command(_EXPERIMENT, _FLAGS),
-        setup=_setup(trained, kept, points, found, time.monotonic() - start),
+        setup=_setup(trained, kept, points, found),
         findings=[
             report.Finding(
                 "validation accuracy of each model",
@@ -336,8 +346,7 @@ def _setup(
     trained: Trained,
     kept: np.ndarray,
     points: drawing.Points,
-    found: Sequence[Any],
-    seconds: float,
+    found: Sequence[tuple[str, int, dict[str, np.ndarray]]],
 ) -> list[str]:
     shape = _ARCHITECTURE
     controls = sum(weights == "random" for weights, _, _ in found)
@@ -357,8 +366,9 @@ def _setup(
         'it enters the layer, from its hidden units by "oplus"; in logits per unit of layer input; '
         "0 where no path is positive. Intervals are over models (95 %, bootstrap).",
         f"Controls: {controls} draws of random weights from the model's own initialiser.",
-        f"Time: {seconds / 60:.1f} minutes on {os.cpu_count()} cores, compiling included, in the "
-        "run that ended.",
+        f"Time: {trained.seconds / 60:.1f} minutes to train all models together, "
+        f"{sum(arrays['seconds'] for *_, arrays in found) / 60:.1f} to look at them, on "
+        f"{os.cpu_count()} cores, compiling included.",
     ]
 
 

@@ -61,6 +61,9 @@ _CONTROLS = flags.DEFINE_integer(
 _ABLATION = flags.DEFINE_bool(
     "ablation", True, "Cut each branch for the subject, to compare the top path's with the others."
 )
+_ABOUT = flags.DEFINE_multi_string(
+    "about", [], "A sentence for section.md about the data or the model, as often as need be."
+)
 _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Sentences at a time.", lower_bound=1)
 
 # --help shows the shared flags too.
@@ -96,16 +99,17 @@ class Found:
         preference: [sentence], the model's quantity of interest.
         effects: For each sentence what cutting a branch for its subject changes: [layer, branch];
             empty if that was not asked for.
+        seconds: How long the computing took, compiling included, in all runs that did part of it.
     """
 
     flows: dict[str, list[np.ndarray]]
     preference: np.ndarray
     effects: list[np.ndarray]
+    seconds: float
 
 
 def analyse() -> None:
     """Runs the experiment that the flags describe."""
-    start = time.monotonic()
     folder = run.open_folder(_EXPERIMENT, _FLAGS, _RESULTS)
     if folder.complete:
         everything = pd.read_csv(folder.path / _SUMMARY)
@@ -120,7 +124,7 @@ def analyse() -> None:
     folder.require_space(rows * (1 + _num_controls()) * _BYTES_PER_ROW)
     folder.begin()
     found = _compute(task, batches, folder)
-    _report(task, found, folder, start)
+    _report(task, found, folder)
 
 
 def _num_controls() -> int:
@@ -167,16 +171,21 @@ def _compute(task: agreement.Task, batches: Sequence[Batch], folder: RunFolder) 
                 lambda batch: ablation.run_batch(effects_of, params, batch, task.examples),
             )
             effects = found["effects"]
-    return Found(flows, preference, effects)
+    return Found(flows, preference, effects, parts.seconds)
 
 
 class _Parts:
-    """Work on one batch after another, each a part of the run."""
+    """Work on one batch after another, each a part of the run.
+
+    Attributes:
+        seconds: How long it took so far, in this run and in those that it goes on with.
+    """
 
     def __init__(self, folder: RunFolder, batches: Sequence[Batch], progress: tqdm):
         self._folder, self._batches, self._progress = folder, batches, progress
         self._inputs = digest([dataclasses.astuple(batch) for batch in batches])
         self._number = 0
+        self.seconds = 0.0
 
     def each(self, inputs: str, work: Any) -> dict[str, list[Any]]:
         """Does or reads the work on each batch; returns its arrays' rows by sentence."""
@@ -185,16 +194,19 @@ class _Parts:
         for batch in self._batches:
             part = self._folder.read_part(self._number, inputs)
             if part is None:
+                start = time.monotonic()
                 part = work(batch)
+                part["seconds"] = np.asarray(time.monotonic() - start)
                 self._folder.write_part(self._number, inputs, **part)
             self._number += 1
+            self.seconds += float(part.pop("seconds"))
             for name, values in part.items():
                 rows.setdefault(name, {}).update(zip(batch.rows, values, strict=True))
             self._progress.update(len(batch.rows))
         return {name: [found[row] for row in sorted(found)] for name, found in rows.items()}
 
 
-def _report(task: agreement.Task, found: Found, folder: RunFolder, start: float) -> None:
+def _report(task: agreement.Task, found: Found, folder: RunFolder) -> None:
     """Writes the tables, the figure, the section and the record, and prints the summary."""
     table = branch_flow.tidy(task.examples, found.flows[_TRAINED])
     folder.write_table(_TABLE, table)
@@ -219,7 +231,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder, start: float)
     said = report.Report(
         title=f"5.2, Figure 4: which branches agreement takes{how} ({name})",
         command=run.command(_EXPERIMENT, _FLAGS),
-        setup=_setup(task, len(controls), name, time.monotonic() - start),
+        setup=_setup(task, len(controls), name, found.seconds),
         findings=[
             report.Finding(
                 "sentences with the right form preferred", figure4.ACCURACY, _rates(correct)
@@ -285,8 +297,9 @@ def _setup(task: agreement.Task, controls: int, name: str, seconds: float) -> li
         f'it enters the layer, from its hidden units by "{_AGGREGATE.value}"; in '
         f"{_UNITS[_QOI.value]} per unit of layer input; 0 where no path is positive.",
         f"Controls: {controls} draws of random weights from the model's own initialiser.",
-        f"Time: {seconds / 60:.1f} minutes on {os.cpu_count()} cores, loading and compiling "
-        "included, in the run that ended.",
+        f"Time: {seconds / 60:.1f} minutes on {os.cpu_count()} cores, compiling included, training "
+        "and parsing not.",
+        *_ABOUT.value,
     ]
 
 

@@ -63,7 +63,7 @@ def _panel(axis: Axes, rows: pd.DataFrame, models: pd.DataFrame, kind: str, pape
             height = figure2.MEANS[kind][branch]
             axis.hlines(height, place - 0.36, place + 0.36, color="black", linewidth=1.5)
     count = rows["n"].max() // rows["models"].max()
-    axis.set_title(f"{kind} token{'s' if kind == 'other' else ''}\nn = {count:,} of each model")
+    axis.set_title(f"{kind} token{'s' if kind == 'other' else ''}\nn = {count:,} of each model", pad=16)
     axis.set_xticks(range(len(BRANCHES)), BRANCHES)
     axis.set_xlabel("branch")
     axis.ticklabel_format(axis="y", scilimits=(-2, 4))
@@ -75,7 +75,7 @@ def _cuts(axis: Axes, cuts: pd.DataFrame) -> None:
     rows = cuts.query("layer == 'all'")
     places = np.arange(len(rows), dtype=float)
     branch_figure.draw_cuts(axis, rows, places, "logits")
-    axis.set_title("a branch cut\none token of each type and point")
+    axis.set_title("a branch cut\none token of each type and point", pad=16)
     axis.set_xticks(places, [name.removesuffix(" token") for name in rows["tokens"]])
     axis.set_xlabel("token")
     axis.legend(title="branch that is cut", frameon=False, fontsize=8)
