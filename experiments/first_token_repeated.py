@@ -31,6 +31,7 @@ from experiments.common import (
     report,
     run,
     synthetic,
+    top_path_flags,
 )
 from experiments.common.errors import ModelError
 from experiments.common.results import RunFolder, digest
@@ -42,25 +43,13 @@ _EPOCHS = flags.DEFINE_integer(
     "epochs", 200, "Passes over the points at most, if not all are right before.", lower_bound=1
 )
 _POINTS = flags.DEFINE_integer("points", 1000, "Validation points to look at.", lower_bound=2)
-_MAX_PRODUCT = flags.DEFINE_enum(
-    "max_product",
-    "exact",
-    list(branch_flow.MAX_PRODUCTS),
-    "The weight of the best path (exact, the paper's Eq. 5), or what the paper's code computed.",
-)
-_CONTROLS = flags.DEFINE_integer(
-    "controls",
-    3,
-    "How many models with random weights to look at as well, which shows what the architecture "
-    "does without training.",
-    lower_bound=0,
-)
 
 # --help shows the shared flags too.
 flags.adopt_module_key_flags(run)
+flags.adopt_module_key_flags(top_path_flags)
 
 _EXPERIMENT = "first_token_repeated"
-_FLAGS = tuple(flag.name for flag in (_MODELS, _EPOCHS, _POINTS, _MAX_PRODUCT, _CONTROLS))
+_FLAGS = (*top_path_flags.FLAG_NAMES, *(flag.name for flag in (_MODELS, _EPOCHS, _POINTS)))
 _TABLE, _SUMMARY, _MODEL_TABLE, _CUTS = "table.csv", "summary.csv", "models.csv", "ablation.csv"
 _RESULTS = (
     _TABLE, _SUMMARY, _MODEL_TABLE, _CUTS, "figure.png", "figure.pdf", report.SECTION,
@@ -100,7 +89,11 @@ def analyse() -> None:
         print(pd.read_csv(folder.path / _SUMMARY).to_string(index=False))
         print(f"\n{folder.path} was complete already.")
         return
-    counts = (2, 1, 20) if run.SMOKE.value else (_MODELS.value, _CONTROLS.value, _POINTS.value)
+    counts = (
+        (2, 1, 20)
+        if run.SMOKE.value
+        else (_MODELS.value, top_path_flags.CONTROLS.value, _POINTS.value)
+    )
     num_models, num_controls, num_points = counts
     rows = (num_models + num_controls) * num_points * _ARCHITECTURE.length * 4
     folder.require_space(rows * _BYTES_PER_ROW)
@@ -209,7 +202,7 @@ def _look(
         return classifiers.logits(model, params, inputs[None])[0, label]
 
     names = branch_flow.layer_inputs(model)
-    top_paths = branch_flow.top_by_branch(quantity, names, _MAX_PRODUCT.value)
+    top_paths = branch_flow.top_by_branch(quantity, names, top_path_flags.MAX_PRODUCT.value)
     cuts = ablation.effects_of_cuts(quantity, num_layers=1)
 
     def of_point(params: Any, inputs: jax.Array, label: jax.Array, places: jax.Array) -> Any:
@@ -285,8 +278,8 @@ def _report(
     cut_table = _cut_table(points, found)
     folder.write_table(_CUTS, cut_table)
     cuts = ablation.summarise(cut_table, run.SEED.value)
-    how = "" if _MAX_PRODUCT.value == "exact" else ", as the paper's code computes it"
-    comparable = _MAX_PRODUCT.value == "published"
+    how = top_path_flags.title_suffix()
+    comparable = top_path_flags.MAX_PRODUCT.value == "published"
     title = f"Top gradient path by branch{how}: FirstTokenRepeatedOnce, {len(kept)} models"
     figures.save(
         repeated_figure.plot(summary, figure2.by_model(table), cuts, title, comparable),
@@ -313,7 +306,7 @@ def _report(
     folder.finish(
         {
             "quantity_of_interest": _QUANTITY,
-            "max_product": branch_flow.METHODS[_MAX_PRODUCT.value],
+            "max_product": top_path_flags.method(),
             "architecture": dataclasses.asdict(_ARCHITECTURE),
             "models": {"trained": len(trained.accuracy), "kept": len(kept)},
             "findings": report.as_records(said),
@@ -362,7 +355,7 @@ def _setup(
         f"right, which took {trained.epochs.min()} to {trained.epochs.max()} epochs. "
         f"{len(kept)} got there and are looked at.",
         f"Quantity of interest: {_QUANTITY}.",
-        f"A token's number: {branch_flow.METHODS[_MAX_PRODUCT.value]}, by the branch through which "
+        f"A token's number: {top_path_flags.method()}, by the branch through which "
         'it enters the layer, from its hidden units by "oplus"; in logits per unit of layer input; '
         "0 where no path is positive. Intervals are over models (95 %, bootstrap).",
         f"Controls: {controls} draws of random weights from the model's own initialiser.",
@@ -373,7 +366,7 @@ def _setup(
 
 
 def _notes() -> list[str]:
-    notes = [
+    return [
         "The architecture forces that skip and query are 0 for every token but the first: there is "
         "one layer, and the pooler reads position 0 only. What is found for the others is key "
         "against value.",
@@ -381,14 +374,8 @@ def _notes() -> list[str]:
         "Cutting a branch of a token: what that branch reads of it is replaced by the mean over "
         "the sequence's tokens. Magnitudes of the change are compared in pairs within a token; "
         "one token of each type and point.",
+        *top_path_flags.differences_from_paper(),
     ]
-    if _MAX_PRODUCT.value == "exact":
-        notes.append(
-            "The paper's numbers are sums over many paths, since its code sums within a matrix "
-            "product; those here are weights of single paths. Orders can be compared, and "
-            "--max_product=published computes what its code did."
-        )
-    return notes
 
 
 def main(argv: Sequence[str]) -> None:

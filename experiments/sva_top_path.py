@@ -31,6 +31,7 @@ from experiments.common import (
     report,
     run,
     summary,
+    top_path_flags,
 )
 from experiments.common.batching import Batch, make_batches
 from experiments.common.results import RunFolder, digest
@@ -45,19 +46,6 @@ _AGGREGATE = flags.DEFINE_enum(
     "From a token's hidden units to its numbers: the largest unit's branch takes all (oplus), or "
     "every unit adds to its own branch (bucket_sum).",
 )
-_MAX_PRODUCT = flags.DEFINE_enum(
-    "max_product",
-    "exact",
-    list(branch_flow.MAX_PRODUCTS),
-    "The weight of the best path (exact, the paper's Eq. 5), or what the paper's code computed.",
-)
-_CONTROLS = flags.DEFINE_integer(
-    "controls",
-    3,
-    "How many times to repeat it with random weights, which shows what the architecture does "
-    "without training.",
-    lower_bound=0,
-)
 _ABLATION = flags.DEFINE_bool(
     "ablation", True, "Cut each branch for the subject, to compare the top path's with the others."
 )
@@ -69,11 +57,13 @@ _BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Sentences at a time.", low
 # --help shows the shared flags too.
 flags.adopt_module_key_flags(agreement)
 flags.adopt_module_key_flags(run)
+flags.adopt_module_key_flags(top_path_flags)
 
 _EXPERIMENT = "sva_top_path"
 _FLAGS = (
     *agreement.FLAG_NAMES,
-    *(f.name for f in (_QOI, _AGGREGATE, _MAX_PRODUCT, _CONTROLS, _ABLATION, _BATCH_SIZE)),
+    *top_path_flags.FLAG_NAMES,
+    *(flag.name for flag in (_QOI, _AGGREGATE, _ABLATION, _BATCH_SIZE)),
 )
 _TABLE, _SUMMARY, _SENTENCES, _CUTS = "table.csv", "summary.csv", "sentences.csv", "ablation.csv"
 _RESULTS = (
@@ -128,7 +118,9 @@ def analyse() -> None:
 
 
 def _num_controls() -> int:
-    return min(_CONTROLS.value, 1) if run.SMOKE.value else _CONTROLS.value
+    return (
+        min(top_path_flags.CONTROLS.value, 1) if run.SMOKE.value else top_path_flags.CONTROLS.value
+    )
 
 
 def _draws(model: Any) -> Iterator[tuple[str, Any]]:
@@ -144,7 +136,9 @@ def _compute(task: agreement.Task, batches: Sequence[Batch], folder: RunFolder) 
     model, count = task.masked_lm.model, len(task.examples)
     has_subjects = any(example.subject is not None for example in task.examples)
     ablates = _ABLATION.value and has_subjects
-    flow_of = branch_flow.branch_flow(model, _QOI.value, _AGGREGATE.value, _MAX_PRODUCT.value)
+    flow_of = branch_flow.branch_flow(
+        model, _QOI.value, _AGGREGATE.value, top_path_flags.MAX_PRODUCT.value
+    )
     effects_of = ablation.of_sentences(model, _QOI.value)
     flows: dict[str, list[np.ndarray]] = {}
     preference, effects = np.zeros(count), []
@@ -224,7 +218,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder) -> None:
     correct = agreement.accuracy(task.examples, found.preference)
     name = agreement.model_name(task)
     label = f"{_LABELS[_AGGREGATE.value]}\n({_UNITS[_QOI.value]} per unit of layer input)"
-    how = "" if _MAX_PRODUCT.value == "exact" else ", as the paper's code computes it"
+    how = top_path_flags.title_suffix()
     title = f"Top gradient path by branch{how}: {name}, {len(task.examples):,} sentences"
     figure = branch_figure.plot(means, controls, cuts, label, _UNITS[_QOI.value], title)
     figures.save(figure, folder, "figure")
@@ -250,7 +244,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder) -> None:
     folder.finish(
         {
             "quantity_of_interest": branch_flow.QUANTITIES[_QOI.value],
-            "max_product": branch_flow.METHODS[_MAX_PRODUCT.value],
+            "max_product": top_path_flags.method(),
             "model": {
                 "name": task.masked_lm.name,
                 "config": task.masked_lm.model.config.to_diff_dict(),
@@ -293,7 +287,7 @@ def _setup(task: agreement.Task, controls: int, name: str, seconds: float) -> li
         f"{config.num_attention_heads} heads"
         + (f"; right on {heldout:.1%} of held-out sentences." if heldout is not None else "."),
         f"Quantity of interest: {branch_flow.QUANTITIES[_QOI.value]}.",
-        f"A token's number: {branch_flow.METHODS[_MAX_PRODUCT.value]}, by the branch through which "
+        f"A token's number: {top_path_flags.method()}, by the branch through which "
         f'it enters the layer, from its hidden units by "{_AGGREGATE.value}"; in '
         f"{_UNITS[_QOI.value]} per unit of layer input; 0 where no path is positive.",
         f"Controls: {controls} draws of random weights from the model's own initialiser.",
@@ -304,21 +298,15 @@ def _setup(task: agreement.Task, controls: int, name: str, seconds: float) -> li
 
 
 def _notes() -> list[str]:
-    notes = [
+    return [
         "The architecture forces that in the last layer skip and query are 0 for every token but "
         "[MASK], which alone feeds the output: the finding there is key against value.",
         "A claim that holds with random weights as well is the architecture's, not the training's.",
         "Cutting a branch of the subject: what that branch reads of the subject is replaced by the "
         "mean over the sentence's tokens, at one layer. What is compared is the magnitude of the "
         "change of the quantity of interest, in pairs within a sentence and layer.",
+        *top_path_flags.differences_from_paper(),
     ]
-    if _MAX_PRODUCT.value == "exact":
-        notes.append(
-            "The paper's numbers are sums over many paths, since its code sums within a matrix "
-            "product; those here are weights of single paths, and far smaller. Shares and orders "
-            "can be compared, and --max_product=published computes what its code did."
-        )
-    return notes
 
 
 def _rates(correct: dict[str, Any]) -> str:

@@ -32,7 +32,6 @@ METHODS = {
     "published": "what the paper's code computed in place of Eq. 5: sums within an operation, "
     "maxima between operations (experiments/common/published.py)",
 }
-MAX_PRODUCTS = tuple(METHODS)
 QUANTITIES = {
     "logit": "logit of the right form - logit of the wrong form, at [MASK]",
     "log_prob": "log-probability of the right form - log-probability of the wrong form, at [MASK]",
@@ -145,7 +144,7 @@ def branch_flow(
         model: A stock masked LM. Its parameters are an argument of what is returned.
         qoi: A key of `QUANTITIES`.
         aggregate: A key of `AGGREGATES`.
-        max_product: One of `MAX_PRODUCTS`.
+        max_product: A key of `METHODS`.
 
     Returns:
         `(params, input_ids, attention_mask, mask, right, wrong) -> (flow, preference)`, of
@@ -169,7 +168,7 @@ def top_by_branch(
     Args:
         quantity: The scalar to differentiate, of a stock Flax BERT applied to a batch of one.
         names: Scopes that the layers' inputs leave, of `layer_inputs`.
-        max_product: One of `MAX_PRODUCTS`.
+        max_product: A key of `METHODS`.
 
     Returns:
         A function of the arguments of `quantity` to [layer, token, unit, branch], 0 where no path

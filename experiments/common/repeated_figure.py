@@ -63,7 +63,9 @@ def _panel(axis: Axes, rows: pd.DataFrame, models: pd.DataFrame, kind: str, pape
             height = figure2.MEANS[kind][branch]
             axis.hlines(height, place - 0.36, place + 0.36, color="black", linewidth=1.5)
     count = rows["n"].max() // rows["models"].max()
-    axis.set_title(f"{kind} token{'s' if kind == 'other' else ''}\nn = {count:,} of each model", pad=16)
+    axis.set_title(
+        f"{kind} token{'s' if kind == 'other' else ''}\nn = {count:,} of each model", pad=16
+    )
     axis.set_xticks(range(len(BRANCHES)), BRANCHES)
     axis.set_xlabel("branch")
     axis.ticklabel_format(axis="y", scilimits=(-2, 4))
