@@ -67,16 +67,13 @@ def analyse() -> None:
     folder.write_table(_SUMMARY, means)
     title = f"Path entropy by sentence length: {agreement.model_name(task)}"
     figures.save(plot(sentences, means, title), folder, "figure")
+    length, entropy, ratio = (
+        np.array(sentences[name], float) for name in ("length", "entropy", "ratio")
+    )
     trends = {
-        "spearman": association.spearman(
-            sentences["length"].to_numpy(), sentences["entropy"].to_numpy(), run.SEED.value
-        ),
-        "spearman_ratio": association.spearman(
-            sentences["length"].to_numpy(), sentences["ratio"].to_numpy(), run.SEED.value
-        ),
-        "curvature": association.curvature(
-            sentences["length"].to_numpy(float), sentences["entropy"].to_numpy(), run.SEED.value
-        ),
+        "spearman": association.spearman(length, entropy, run.SEED.value),
+        "spearman_ratio": association.spearman(length, ratio, run.SEED.value),
+        "curvature": association.curvature(length, entropy, run.SEED.value),
     }
     told = compare(task, measured, means, trends)
     name = _EXPERIMENT if agreement.generated() else f"{_EXPERIMENT}_real"
@@ -162,13 +159,13 @@ def _panel(
         sentences["length"] + apart, sentences[measure], ".", color=grey, alpha=0.5, markersize=3,
         label="a sentence", zorder=1,
     )  # fmt: skip
-    many = means[means["sentences"] >= _FEWEST]
-    ends = np.abs(many[["low", "high"]].sub(many["mean"], axis=0)).to_numpy().T
+    many = means.query("sentences >= @_FEWEST")
+    ends = np.abs(np.array(many[["low", "high"]]).T - np.array(many["mean"]))
     axis.errorbar(
         many["length"], many["mean"], yerr=ends, fmt="o-", color=blue, capsize=3, markersize=5,
         label="mean of a bin",
     )  # fmt: skip
-    few = means[means["sentences"] < _FEWEST]
+    few = means.query("sentences < @_FEWEST")
     if len(few):
         axis.plot(
             few["length"], few["mean"], "o", color=blue, markerfacecolor="none", markersize=5,

@@ -19,18 +19,15 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pandas as pd
 import seaborn as sns
 from absl import app, flags
-from flax import linen as nn
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-import semigrad as sg
-from experiments.common import association, figures, report, run, summary, synthetic
+from experiments.common import association, figures, perceptron, report, run, summary, synthetic
 from experiments.common.results import RunFolder, digest
 
 _NUM_SEEDS = flags.DEFINE_integer(
@@ -45,8 +42,7 @@ _RESULTS = (_TABLE, _SUMMARY, _MODELS, report.SECTION, "figure.png", "figure.pdf
 _BYTES = 10_000_000
 
 WIDTHS = (4, 8, 16, 32, 64, 128)
-_POINTS, _BATCH_SIZE, _TEST_POINTS = 20_000, 32, 2_000
-_LEARNING_RATE, _LEAK = 1e-3, 0.01
+_POINTS, _TEST_POINTS = 20_000, 2_000
 
 # What the paper's Figure 6b shows, nats, by width.
 _PAPER = {
@@ -64,41 +60,7 @@ _TITLES = {
 # Kind of feature, marker, colour.
 _STYLE = list(zip(_PAPER, "os", sns.color_palette("colorblind", 2), strict=True))
 _QUANTITY = "cross-entropy loss of an example"
-_SMOKE_WIDTHS = WIDTHS[:2]
-
-
-def jax_loss(logits: jax.Array, label: jax.Array) -> jax.Array:
-    """Returns the cross-entropy of an example, in nats: logits [2], label int32 []."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits, label)
-
-
-def published_loss(logits: jax.Array, label: jax.Array) -> jax.Array:
-    """Returns the same with the graph of the paper's code.
-
-    There the maximum that keeps exp in range is a node like any other, which the logits' paths lead
-    through too: they cancel in the gradient.
-    """
-    top = logits.max()
-    return jnp.log(jnp.exp(logits - top).sum()) + top - logits[label]
-
-
-# By name of the log-sum-exp.
-LOSSES = {"jax": jax_loss, "published": published_loss}
-
-
-class Perceptron(nn.Module):
-    """4 features, one hidden layer, 2 logits.
-
-    Attributes:
-        width: Of the hidden layer.
-    """
-
-    width: int
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        hidden = nn.leaky_relu(nn.Dense(self.width)(x), _LEAK)
-        return nn.Dense(2)(hidden)
+_SMOKE_WIDTHS = WIDTHS[:1]
 
 
 def analyse() -> None:
@@ -111,7 +73,7 @@ def analyse() -> None:
     folder.require_space(_BYTES)
     folder.begin()
     seeds = 2 if run.SMOKE.value else _NUM_SEEDS.value
-    num = 10 * _BATCH_SIZE if run.SMOKE.value else _POINTS
+    num = 10 * perceptron.BATCH_SIZE if run.SMOKE.value else _POINTS
     widths = _SMOKE_WIDTHS if run.SMOKE.value else WIDTHS
     parts = _parts(folder, widths, [run.SEED.value + seed for seed in range(seeds)], num)
     table, fitted = tidy(parts, widths), _model_table(parts, widths)
@@ -141,10 +103,10 @@ def _parts(
         part = folder.read_part(number, inputs)
         if part is None:
             start = time.perf_counter()
-            model = Perceptron(width)
-            found = jax.jit(jax.vmap(lambda *args, model=model: train_and_measure(model, *args)))(
-                keys, x[:, :num], y[:, :num], x[:, num:], y[:, num:]
-            )
+            model = perceptron.Perceptron(width)
+            found = jax.jit(
+                jax.vmap(lambda *args, model=model: perceptron.train_and_measure(model, *args))
+            )(keys, x[:, :num], y[:, :num], x[:, num:], y[:, num:])
             part = {name: np.asarray(values) for name, values in found.items()}
             if not all(np.isfinite(values).all() for values in part.values()):
                 raise FloatingPointError(f"width {width}: an entropy is not finite")
@@ -154,67 +116,11 @@ def _parts(
     return parts
 
 
-def train_and_measure(
-    model: nn.Module,
-    key: jax.Array,
-    x: jax.Array,
-    y: jax.Array,
-    test_x: jax.Array,
-    test_y: jax.Array,
-) -> dict[str, jax.Array]:
-    """Trains one model for one epoch and measures the paths of its last batch.
-
-    Args:
-        model: The perceptron.
-        key: Of its initial weights.
-        x: float32 [point, 4], in the order of training.
-        y: int32 [point], labels.
-        test_x: As x, for the accuracy.
-        test_y: As y.
-
-    Returns:
-        `entropy` and `log_paths`, [loss, example of the last batch, feature], in nats, with the
-        losses in the order of `LOSSES`, and `accuracy`, [], on the test points.
-    """
-    params = model.init(key, x[0])
-    optimizer = optax.adam(_LEARNING_RATE)
-
-    def loss(params: Any, x: jax.Array, y: jax.Array) -> jax.Array:
-        logits: Any = model.apply(params, x)
-        return jax.vmap(jax_loss)(logits, y).mean()
-
-    def step(carry: Any, batch: Any) -> tuple[Any, None]:
-        params, state = carry
-        updates, state = optimizer.update(jax.grad(loss)(params, *batch), state, params)
-        return (optax.apply_updates(params, updates), state), None
-
-    batches = x.reshape(-1, _BATCH_SIZE, x.shape[-1]), y.reshape(-1, _BATCH_SIZE)
-    (params, _), _ = jax.lax.scan(step, (params, optimizer.init(params)), batches)
-    measured = [_paths(model, loss, params, batches[0][-1], batches[1][-1]) for loss in LOSSES]
-    entropy, log_paths = (jnp.stack(values) for values in zip(*measured, strict=True))
-    logits: Any = model.apply(params, test_x)
-    accuracy = (logits.argmax(-1) == test_y).mean()
-    return {"entropy": entropy, "log_paths": log_paths, "accuracy": accuracy}
-
-
-def _paths(
-    model: nn.Module, loss: str, params: Any, x: jax.Array, y: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    """Returns entropy and log of the number of each feature's paths, [example, feature]."""
-
-    def example(x: jax.Array, y: jax.Array) -> jax.Array:
-        logits: Any = model.apply(params, x)
-        return LOSSES[loss](logits, y)
-
-    paths, log_paths = jax.vmap(sg.backprop(example, sg.Product(sg.Entropy(), sg.Count())))(x, y)
-    return paths.entropy, log_paths
-
-
 def tidy(parts: Sequence[dict[str, np.ndarray]], widths: Sequence[int]) -> pd.DataFrame:
     """Returns a row for each width, seed, loss, example of the last batch and feature.
 
     Args:
-        parts: For each width, what `train_and_measure` returns, by seed.
+        parts: For each width, what `perceptron.train_and_measure` returns, by seed.
         widths: Which they are.
     """
     entropy, log_paths = (
@@ -225,7 +131,7 @@ def tidy(parts: Sequence[dict[str, np.ndarray]], widths: Sequence[int]) -> pd.Da
         {
             "width": np.array(widths)[width],
             "seed": seed,
-            "log_sum_exp": np.array(list(LOSSES))[loss],
+            "log_sum_exp": np.array(list(perceptron.LOSSES))[loss],
             "example": example,
             "feature": feature,
             "kind": np.where(feature == 0, "relevant", "irrelevant"),
@@ -262,7 +168,9 @@ def summarise(table: pd.DataFrame, seed: int) -> pd.DataFrame:
 def _cells(table: pd.DataFrame, seed: int) -> Iterator[dict[str, object]]:
     cells = table.groupby(["log_sum_exp", "kind", "width"])
     for measure in (*_MEASURES, "log_paths"):
-        for loss, kind, width in itertools.product(LOSSES, _PAPER, table["width"].unique()):
+        for loss, kind, width in itertools.product(
+            perceptron.LOSSES, _PAPER, table["width"].unique()
+        ):
             rows = cells.get_group((loss, kind, width))
             values = rows[measure].to_numpy(float)
             low, high = summary.bootstrap_mean(values, rows["seed"].to_numpy(), seed)
@@ -301,7 +209,7 @@ def plot(means: pd.DataFrame, title: str) -> Figure:
     axes[1].sharey(axes[0])
     panels = [("entropy", "jax"), ("entropy", "published"), ("ratio", "jax")]
     for axis, (measure, loss) in zip(axes, panels, strict=True):
-        of_loss = means[means["log_sum_exp"] == loss]
+        of_loss: Any = means[means["log_sum_exp"] == loss]
         _panel(axis, of_loss[of_loss["measure"] == measure], _MEASURES[measure])
         axis.set_title(_TITLES[loss], size=10)
         if measure == "entropy":
@@ -324,7 +232,7 @@ def plot(means: pd.DataFrame, title: str) -> Figure:
     figure.text(
         0.5, 0.01,
         "Bars: 95 % bootstrap intervals over models. Irrelevant: mean over the other three "
-        f"features. Of the {_BATCH_SIZE} examples of the last batch.",
+        f"features. Of the {perceptron.BATCH_SIZE} examples of the last batch.",
         ha="center", fontsize=8,
     )  # fmt: skip
     figure.tight_layout(rect=(0, 0.04, 1, 1))
@@ -333,8 +241,8 @@ def plot(means: pd.DataFrame, title: str) -> Figure:
 
 def _panel(axis: Axes, means: pd.DataFrame, label: str) -> None:
     for (kind, marker, colour), shift in zip(_STYLE, (0.97, 1.03), strict=True):
-        rows = means[means["kind"] == kind]
-        ends = np.abs(rows[["low", "high"]].sub(rows["mean"], axis=0)).to_numpy().T
+        rows: Any = means[means["kind"] == kind]
+        ends = np.abs(np.array(rows[["low", "high"]]).T - np.array(rows["mean"]))
         axis.errorbar(
             rows["width"] * shift, rows["mean"], yerr=ends, fmt=f"{marker}-", color=colour,
             capsize=3, markersize=4, label=f"{kind} feature",
@@ -350,64 +258,25 @@ def compare(
     table: pd.DataFrame, means: pd.DataFrame, fitted: pd.DataFrame, num: int, seconds: float
 ) -> report.Report:
     """Sets what was found beside what the paper says of Figure 6b."""
-    seed = run.SEED.value
-    findings = []
-    for kind, papers in _PAPER.items():
-        entropy = means.query("measure == 'entropy' and kind == @kind")
-        of_jax, of_paper = (
-            entropy[entropy["log_sum_exp"] == loss].set_index("width")
-            for loss in ("jax", "published")
-        )
-        findings += [
-            report.Finding(
-                f"{kind} feature, width {width}, nats",
-                f"{paper:.2f}",
-                f"{_interval(of_paper.loc[width])}; with JAX's log-sum-exp "
-                f"{_interval(of_jax.loc[width])}",
-            )
-            for width, paper in zip(WIDTHS, papers, strict=True)
-            if width in of_jax.index
-        ]
-    for loss, kind in itertools.product(LOSSES, _PAPER):
-        rows = means.query("measure == 'entropy' and kind == @kind and log_sum_exp == @loss")
-        steps = (rows["low"].to_numpy()[1:] > rows["high"].to_numpy()[:-1]).sum()
-        findings.append(
-            report.Finding(
-                f"{kind} feature, {_TITLES[loss]}: rises from each width to the next",
-                "rises",
-                f"in {steps} of {len(rows) - 1} steps, intervals apart",
-                holds=bool(steps == len(rows) - 1),
-            )
-        )
-    of_jax = table.query("log_sum_exp == 'jax'")
-    by_model = of_jax.groupby(["width", "seed"])[["ratio"]].mean().reset_index()
-    share = association.spearman(by_model["width"].to_numpy(), by_model["ratio"].to_numpy(), seed)
-    findings.append(
-        report.Finding(
-            "entropy / log(number of paths), log-sum-exp as in JAX: Spearman's rho with width",
-            "",
-            f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]",
-        )
-    )
-    accuracy = fitted.groupby("width")["accuracy"].mean()
+    accuracy: Any = fitted.groupby("width")["accuracy"].mean()
     models = table["seed"].nunique()
-    paths = np.exp(means.query("measure == 'log_paths'").groupby("log_sum_exp")["mean"].first())
-    each = paths / table["width"].min()
+    narrowest: Any = means.query("measure == 'log_paths'").groupby("log_sum_exp")["mean"].first()
+    each = {loss: np.exp(narrowest[loss]) / table["width"].min() for loss in narrowest.index}
     return report.Report(
         title="B.1, Figure 6b: path entropy of an MLP by its width",
         command=run.command(_EXPERIMENT, _FLAG_NAMES),
         setup=[
             f"Data: {num:,} points of four features in [0, 1), label: the first is larger than "
             "0.5; data and initial weights differ between seeds.",
-            f"Models: 4-h-2 perceptrons, leaky ReLU of slope {_LEAK}, {models} of each width; Adam "
-            f"{_LEARNING_RATE:g}, batches of {_BATCH_SIZE}, one epoch. Right on "
-            f"{accuracy.min():.1%} (width {accuracy.idxmin()}) to {accuracy.max():.1%} of "
-            f"{_TEST_POINTS:,} other points, mean over seeds.",
-            f"Quantity of interest: {_QUANTITY}, for each of the {_BATCH_SIZE} examples of the "
-            "last batch. The paper: 3 seeds.",
+            f"Models: 4-h-2 perceptrons, leaky ReLU of slope {perceptron.LEAK}, {models} of each "
+            f"width; Adam {perceptron.LEARNING_RATE:g}, batches of {perceptron.BATCH_SIZE}, one "
+            f"epoch. Right on {accuracy.min():.1%} (width {accuracy.idxmin()}) to "
+            f"{accuracy.max():.1%} of {_TEST_POINTS:,} other points, mean over seeds.",
+            f"Quantity of interest: {_QUANTITY}, for each of the {perceptron.BATCH_SIZE} examples "
+            "of the last batch. The paper: 3 seeds.",
             f"Time: {seconds:.0f} s, training and compiling included.",
         ],
-        findings=findings,
+        findings=[*_beside_the_paper(means), *_trends(table, means, run.SEED.value)],
         notes=[
             "What the architecture forces: entropy is at most the log of the number of paths, the "
             f"same for every feature: {each['jax']:.0f} paths for each hidden unit with JAX's "
@@ -420,7 +289,44 @@ def compare(
     )
 
 
-def _interval(row: pd.Series) -> str:
+def _beside_the_paper(means: pd.DataFrame) -> Iterator[report.Finding]:
+    """Sets each width's entropies beside the paper's."""
+    for kind, papers in _PAPER.items():
+        entropy = means.query("measure == 'entropy' and kind == @kind")
+        by_width = {loss: rows.set_index("width") for loss, rows in entropy.groupby("log_sum_exp")}
+        for width, paper in zip(WIDTHS, papers, strict=True):
+            if width in by_width["jax"].index:
+                yield report.Finding(
+                    f"{kind} feature, width {width}, nats",
+                    f"{paper:.2f}",
+                    f"{_interval(by_width['published'].loc[width])}; with JAX's log-sum-exp "
+                    f"{_interval(by_width['jax'].loc[width])}",
+                )
+
+
+def _trends(table: pd.DataFrame, means: pd.DataFrame, seed: int) -> Iterator[report.Finding]:
+    """Says whether entropy rises with width, and what of it is left over log(paths)."""
+    for loss, kind in itertools.product(perceptron.LOSSES, _PAPER):
+        rows = means.query("measure == 'entropy' and kind == @kind and log_sum_exp == @loss")
+        apart = np.array(rows["low"])[1:] > np.array(rows["high"])[:-1]
+        yield report.Finding(
+            f"{kind} feature, {_TITLES[loss]}: rises from each width to the next",
+            "rises",
+            f"in {apart.sum()} of {len(apart)} steps, intervals apart",
+            holds=bool(apart.all()) if len(apart) else None,
+        )
+    of_jax = table.query("log_sum_exp == 'jax'")
+    by_model: Any = of_jax.groupby(["width", "seed"])["ratio"].mean()
+    widths = by_model.index.get_level_values("width").to_numpy()
+    share = association.spearman(widths, by_model.to_numpy(), seed)
+    yield report.Finding(
+        "entropy / log(number of paths), log-sum-exp as in JAX: Spearman's rho with width",
+        "",
+        f"{share.value:.2f} [{share.low:.2f}, {share.high:.2f}]",
+    )
+
+
+def _interval(row: Any) -> str:
     return f"{row['mean']:.2f} [{row['low']:.2f}, {row['high']:.2f}]"
 
 

@@ -174,7 +174,7 @@ def correlations(
 
 
 def _within(sentences: pd.DataFrame, low_end: int, high_end: int) -> pd.DataFrame:
-    return sentences[(sentences["length"] > low_end) & (sentences["length"] <= high_end)]
+    return sentences.query("length > @low_end and length <= @high_end")
 
 
 def as_text(means: pd.DataFrame, found: pd.DataFrame) -> str:
@@ -236,7 +236,7 @@ def _panel(axis: Axes, sentences: pd.DataFrame, cells: pd.DataFrame) -> None:
         markersize=3, label="a sentence", zorder=1,
     )  # fmt: skip
     if len(cells):
-        ends = np.abs(cells[["low", "high"]].sub(cells["mean"], axis=0)).to_numpy().T
+        ends = np.abs(np.array(cells[["low", "high"]]).T - np.array(cells["mean"]))
         axis.errorbar(
             cells["num_attractors"], cells["mean"], yerr=np.nan_to_num(ends), fmt="D",
             color=sns.color_palette("colorblind")[0], capsize=4, markersize=5, label="mean",

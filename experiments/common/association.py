@@ -48,7 +48,7 @@ def partial_spearman(
     """
     value = float(_partial(x, y, given))
     freedom = len(x) - 3
-    t = value * np.sqrt(freedom / max(1 - value**2, np.finfo(float).tiny))
+    t = value * np.sqrt(freedom / max(1 - value**2, np.finfo(float).eps))
     interval = _interval((x, y, given), _partial, seed, resamples)
     return Estimate(value, *interval, float(2 * stats.t.sf(abs(t), freedom)), len(x))
 

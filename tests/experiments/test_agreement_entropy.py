@@ -39,11 +39,17 @@ def by_length(tmp_path_factory, arguments) -> pathlib.Path:
     return folder
 
 
-@pytest.fixture(scope="module")
-def by_attractors(tmp_path_factory, arguments) -> pathlib.Path:
-    folder = tmp_path_factory.mktemp("by_attractors")
-    run(sva_entropy, f"--output={folder}", *arguments, "--bins=8,40,50")
-    return folder
+@pytest.fixture
+def stand_in(monkeypatch) -> None:
+    """Numbers that take no time, for what is not about them."""
+
+    def token_paths(model, qoi):
+        def compute(params, input_ids, attention_mask, mask, right, wrong):
+            return path_entropy.TokenPaths(input_ids + 1.0, input_ids + 2.0, right - wrong + 0.5)
+
+        return compute
+
+    monkeypatch.setattr(path_entropy, "token_paths", token_paths)
 
 
 def test_every_token_has_a_row_and_every_sentence_its_means(by_length, generated):
@@ -84,11 +90,13 @@ def test_record_and_section_say_what_was_found(by_length):
     assert "--model=tiny_bert0" in section and str(by_length.parent) not in section
 
 
-def test_correlations_are_within_bins_and_too_few_are_said_to_be(by_attractors):
-    found = pd.read_csv(by_attractors / "correlations.csv")
+@pytest.mark.usefixtures("stand_in")
+def test_correlations_are_within_bins_and_too_few_are_said_to_be(tmp_path, arguments):
+    run(sva_entropy, f"--output={tmp_path}", *arguments, "--bins=8,40,50")
+    found = pd.read_csv(tmp_path / "correlations.csv")
     assert found.n.tolist() == [12, 12, 0, 0]
     assert found.value.isna().all()  # 12 sentences are too few
-    record = json.loads((by_attractors / "run.json").read_text())
+    record = json.loads((tmp_path / "run.json").read_text())
     assert record["bins"] == [[8, 40], [40, 50]]
     assert record["findings"][0]["here"].startswith("too few sentences (12)")
     assert record["findings"][-1]["holds"] is None
@@ -104,7 +112,10 @@ def test_correlation_of_a_bin_is_of_its_sentences():
     assert found.query("given == ''").value.tolist()[:2] == pytest.approx([1, 1])
 
 
-def test_a_stopped_run_goes_on_to_the_same_tables(tmp_path, by_length, arguments, monkeypatch):
+@pytest.mark.usefixtures("stand_in")
+def test_a_stopped_run_goes_on_to_the_same_tables(tmp_path, arguments, monkeypatch):
+    undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
+    run(entropy_vs_length, f"--output={undisturbed}", *arguments)
     computed = []
 
     def interrupted(*args):
@@ -119,12 +130,12 @@ def test_a_stopped_run_goes_on_to_the_same_tables(tmp_path, by_length, arguments
     original = path_entropy.run_batch
     monkeypatch.setattr(path_entropy, "run_batch", interrupted)
     with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
-        run(entropy_vs_length, f"--output={tmp_path}", *arguments)
+        run(entropy_vs_length, f"--output={stopped}", *arguments)
     monkeypatch.setattr(path_entropy, "run_batch", counted)
-    run(entropy_vs_length, f"--output={tmp_path}", *arguments, "--resume")
+    run(entropy_vs_length, f"--output={stopped}", *arguments, "--resume")
     assert sorted(row for rows in computed for row in rows) == list(range(12))
     for name in ("table.csv", "sentences.csv", "summary.csv", "run.json"):
-        assert (tmp_path / name).read_bytes() == (by_length / name).read_bytes(), name
+        assert (stopped / name).read_bytes() == (undisturbed / name).read_bytes(), name
 
 
 @pytest.mark.parametrize("bins", ["10", "20,10", "10,x", "10,10"])
