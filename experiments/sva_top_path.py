@@ -36,9 +36,6 @@ from experiments.common import (
 from experiments.common.batching import Batch, make_batches
 from experiments.common.results import RunFolder, digest
 
-_QOI = flags.DEFINE_enum(
-    "qoi", "logit", list(branch_flow.QUANTITIES), "What is compared between the two verb forms."
-)
 _AGGREGATE = flags.DEFINE_enum(
     "aggregate",
     "oplus",
@@ -52,7 +49,6 @@ _ABLATION = flags.DEFINE_bool(
 _ABOUT = flags.DEFINE_multi_string(
     "about", [], "A sentence for section.md about the data or the model, as often as need be."
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Sentences at a time.", lower_bound=1)
 
 # --help shows the shared flags too.
 flags.adopt_module_key_flags(agreement)
@@ -63,7 +59,7 @@ _EXPERIMENT = "sva_top_path"
 _FLAGS = (
     *agreement.FLAG_NAMES,
     *top_path_flags.FLAG_NAMES,
-    *(flag.name for flag in (_QOI, _AGGREGATE, _ABLATION, _BATCH_SIZE)),
+    *(flag.name for flag in (_AGGREGATE, _ABLATION)),
 )
 _TABLE, _SUMMARY, _SENTENCES, _CUTS = "table.csv", "summary.csv", "sentences.csv", "ablation.csv"
 _RESULTS = (
@@ -108,7 +104,7 @@ def analyse() -> None:
         return
     task = agreement.load_task()
     model = task.masked_lm.model
-    batches = make_batches(task.examples, _BATCH_SIZE.value, branch_flow.shape_cost(model))
+    batches = make_batches(task.examples, agreement.BATCH_SIZE.value, branch_flow.shape_cost(model))
     tokens = sum(len(example.tokens) for example in task.examples)
     rows = tokens * model.config.num_hidden_layers * len(branch_flow.BRANCHES)
     folder.require_space(rows * (1 + _num_controls()) * _BYTES_PER_ROW)
@@ -137,9 +133,9 @@ def _compute(task: agreement.Task, batches: Sequence[Batch], folder: RunFolder) 
     has_subjects = any(example.subject is not None for example in task.examples)
     ablates = _ABLATION.value and has_subjects
     flow_of = branch_flow.branch_flow(
-        model, _QOI.value, _AGGREGATE.value, top_path_flags.MAX_PRODUCT.value
+        model, agreement.QOI.value, _AGGREGATE.value, top_path_flags.MAX_PRODUCT.value
     )
-    effects_of = ablation.of_sentences(model, _QOI.value)
+    effects_of = ablation.of_sentences(model, agreement.QOI.value)
     flows: dict[str, list[np.ndarray]] = {}
     preference, effects = np.zeros(count), []
     total = count * (1 + _num_controls() + ablates)
@@ -217,10 +213,10 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder) -> None:
     cuts = ablation.summarise(cut_table, run.SEED.value)
     correct = agreement.accuracy(task.examples, found.preference)
     name = agreement.model_name(task)
-    label = f"{_LABELS[_AGGREGATE.value]}\n({_UNITS[_QOI.value]} per unit of layer input)"
+    label = f"{_LABELS[_AGGREGATE.value]}\n({_UNITS[agreement.QOI.value]} per unit of layer input)"
     how = top_path_flags.title_suffix()
     title = f"Top gradient path by branch{how}: {name}, {len(task.examples):,} sentences"
-    figure = branch_figure.plot(means, controls, cuts, label, _UNITS[_QOI.value], title)
+    figure = branch_figure.plot(means, controls, cuts, label, _UNITS[agreement.QOI.value], title)
     figures.save(figure, folder, "figure")
     said = report.Report(
         title=f"5.2, Figure 4: which branches agreement takes{how} ({name})",
@@ -235,7 +231,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder) -> None:
                 [figure4.means_of(control) for control in controls],
                 figure4.differences(table, run.SEED.value),
             ),
-            *ablation.findings(cuts, _UNITS[_QOI.value]),
+            *ablation.findings(cuts, _UNITS[agreement.QOI.value]),
             *figure4.numbers(figure4.means_of(means)),
         ],
         notes=_notes(),
@@ -243,7 +239,7 @@ def _report(task: agreement.Task, found: Found, folder: RunFolder) -> None:
     report.write(said, folder, f"figures/{folder.path.name}.png")
     folder.finish(
         {
-            "quantity_of_interest": branch_flow.QUANTITIES[_QOI.value],
+            "quantity_of_interest": branch_flow.QUANTITIES[agreement.QOI.value],
             "max_product": top_path_flags.method(),
             "model": {
                 "name": task.masked_lm.name,
@@ -286,10 +282,10 @@ def _setup(task: agreement.Task, controls: int, name: str, seconds: float) -> li
         f"{config.num_hidden_layers} layers, hidden size {config.hidden_size}, "
         f"{config.num_attention_heads} heads"
         + (f"; right on {heldout:.1%} of held-out sentences." if heldout is not None else "."),
-        f"Quantity of interest: {branch_flow.QUANTITIES[_QOI.value]}.",
+        f"Quantity of interest: {branch_flow.QUANTITIES[agreement.QOI.value]}.",
         f"A token's number: {top_path_flags.method()}, by the branch through which "
         f'it enters the layer, from its hidden units by "{_AGGREGATE.value}"; in '
-        f"{_UNITS[_QOI.value]} per unit of layer input; 0 where no path is positive.",
+        f"{_UNITS[agreement.QOI.value]} per unit of layer input; 0 where no path is positive.",
         f"Controls: {controls} draws of random weights from the model's own initialiser.",
         f"Time: {seconds / 60:.1f} minutes on {os.cpu_count()} cores, compiling included, training "
         "and parsing not.",
