@@ -80,5 +80,6 @@ def _cuts(axis: Axes, cuts: pd.DataFrame) -> None:
     axis.set_title("a branch cut\none token of each type and point", pad=16)
     axis.set_xticks(places, [name.removesuffix(" token") for name in rows["tokens"]])
     axis.set_xlabel("token")
-    axis.legend(title="branch that is cut", frameon=False, fontsize=8)
+    axis.legend(title="branch that is cut", frameon=False, fontsize=8, loc="upper right")
+    axis.set_ylim(top=1.3 * axis.get_ylim()[1])
     sns.despine(ax=axis)
