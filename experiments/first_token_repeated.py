@@ -358,7 +358,8 @@ def _setup(
         f"Models: {len(trained.accuracy)} stock FlaxBertForSequenceClassification, 1 layer, hidden "
         f"size {shape.hidden}, {shape.heads} heads, intermediate {shape.intermediate}, no dropout, "
         "each with its own seed; Adam at 1e-3, batches of 32, for "
-        f"{_MIN_EPOCHS.value} epochs and on until every validation point is right, which took {trained.epochs.min()} to {trained.epochs.max()} epochs. "
+        f"{_MIN_EPOCHS.value} epochs and on until every validation point is right, which took "
+        f"{trained.epochs.min()} to {trained.epochs.max()} epochs. "
         f"{len(kept)} got there and are looked at.",
         f"Quantity of interest: {_QUANTITY}.",
         f"A token's number: {top_path_flags.method()}, by the branch through which "

@@ -109,7 +109,7 @@ def claims(
         if claim.what in more:
             difference, low, high = more[claim.what]
             holds = low > 0
-            why.append(f"the difference is {difference:.2g} [{low:.2g}, {high:.2g}].")
+            why.append(f"The difference is {difference:.2g} [{low:.2g}, {high:.2g}].")
         if controls:
             also = sum(claim.holds(control) for control in controls)
             why.append(f"With random weights it holds in {also} of {len(controls)} draws.")
