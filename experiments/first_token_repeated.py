@@ -159,10 +159,12 @@ def _train_anew(
     seeds: Sequence[int],
 ) -> Trained:
     count, epochs = len(seeds), programs.recipe.epochs
-    training, validation = (
-        tuple(np.tile(x[None], (count, *(1,) * x.ndim)) for x in (split.inputs, split.labels))
-        for split in (points["train"], points["validation"])
-    )
+
+    def for_each(name: str) -> tuple[np.ndarray, np.ndarray]:
+        split = points[name]
+        return np.stack([split.inputs] * count), np.stack([split.labels] * count)
+
+    training, validation = for_each("train"), for_each("validation")
     kept = Trained(initial, np.zeros(count, int), np.zeros(count), 0.0)
 
     def keep(epoch: int, params: Any) -> bool:

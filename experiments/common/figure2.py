@@ -140,7 +140,7 @@ def _rows(table: pd.DataFrame, seed: int) -> Iterator[dict[str, Any]]:
             is_of = of_weights["type"] == group
             cells = of_weights if group == "all tokens" else of_weights[is_of]
             for branch in BRANCHES:
-                cell = cells[cells["branch"] == branch]
+                cell: Any = cells[cells["branch"] == branch]
                 values, models = cell["value"].to_numpy(float), cell["model"].to_numpy()
                 low, high = bootstrap_mean(values, models, seed)
                 yield {
@@ -159,7 +159,8 @@ def _rows(table: pd.DataFrame, seed: int) -> Iterator[dict[str, Any]]:
 def by_model(table: pd.DataFrame) -> pd.DataFrame:
     """Returns means over tokens, by `weights`, `model`, `type` and `branch`."""
     keys = ["weights", "model", "type", "branch"]
-    return table.groupby(keys, sort=False)["value"].mean().reset_index()
+    means: Any = table.groupby(keys, sort=False)["value"].mean()
+    return means.reset_index()
 
 
 def numbers(summary: pd.DataFrame) -> list[Finding]:
@@ -182,7 +183,7 @@ def claims(table: pd.DataFrame, seed: int) -> list[Finding]:
     bootstrap interval over models.
     """
     means = by_model(table)
-    wide = means.pivot(index=["weights", "model"], columns=["type", "branch"], values="value")
+    wide: Any = means.pivot(index=["weights", "model"], columns=["type", "branch"], values="value")
     trained, random = (
         wide[wide.index.get_level_values("weights") == name] for name in ("trained", "random")
     )
@@ -191,7 +192,7 @@ def claims(table: pd.DataFrame, seed: int) -> list[Finding]:
 
 def _put(claim: Claim, trained: pd.DataFrame, random: pd.DataFrame, seed: int) -> Finding:
     others = list(claim.others)
-    most = trained[others].mean().idxmax()
+    most: Any = trained[others].mean().idxmax()
     larger = trained[claim.larger].to_numpy()
     more = larger - trained[most].to_numpy()
     low, high = bootstrap_mean(more, np.arange(len(more)), seed)

@@ -129,7 +129,7 @@ def differences(table: pd.DataFrame, seed: int) -> dict[str, tuple[float, float,
     Returns:
         By claim the difference of the means and its interval, where there are such tokens.
     """
-    last = table[table["layer"] == table["layer"].max()]
+    last: Any = table[table["layer"] == table["layer"].max()]
     cells = {
         (role, branch): last[(last["role"] == role) & (last["branch"] == branch)]
         for role in ("subject", "attractor")
@@ -141,15 +141,15 @@ def differences(table: pd.DataFrame, seed: int) -> dict[str, tuple[float, float,
         SUBJECT_OVER_ATTRACTORS: (("subject", "key"), ("attractor", "key")),
     }
     return {
-        claim: bootstrap_difference(*(_sums(cells[name], table) for name in names), seed)
-        for claim, names in compared.items()
-        if not any(cells[name].empty for name in names)
+        claim: bootstrap_difference(_sums(cells[first], table), _sums(cells[second], table), seed)
+        for claim, (first, second) in compared.items()
+        if len(cells[first]) and len(cells[second])
     }
 
 
 def _sums(cell: pd.DataFrame, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Returns sums and numbers of a cell's values by sentence."""
-    sentence, size = cell["sentence"].to_numpy(), int(table["sentence"].max()) + 1
+    sentence, size = cell["sentence"].to_numpy(), int(table["sentence"].to_numpy().max()) + 1
     values = np.bincount(sentence, weights=cell["value"].to_numpy(float), minlength=size)
     return values, np.bincount(sentence, minlength=size)
 
