@@ -9,8 +9,9 @@ them, and analyses it.
 """
 
 import dataclasses
-import pathlib
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import jax
@@ -19,13 +20,22 @@ import pandas as pd
 from absl import app, flags
 from tqdm import tqdm
 
-from experiments.common import agreement, branch_flow, figures, run, summary
-from experiments.common.batching import make_batches
+from experiments.common import (
+    ablation,
+    agreement,
+    branch_figure,
+    branch_flow,
+    figure4,
+    figures,
+    models,
+    report,
+    run,
+    summary,
+    top_path_flags,
+)
+from experiments.common.batching import Batch, make_batches
 from experiments.common.results import RunFolder, digest
 
-_QOI = flags.DEFINE_enum(
-    "qoi", "logit", list(branch_flow.QUANTITIES), "What is compared between the two verb forms."
-)
 _AGGREGATE = flags.DEFINE_enum(
     "aggregate",
     "oplus",
@@ -33,15 +43,29 @@ _AGGREGATE = flags.DEFINE_enum(
     "From a token's hidden units to its numbers: the largest unit's branch takes all (oplus), or "
     "every unit adds to its own branch (bucket_sum).",
 )
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Sentences at a time.", lower_bound=1)
+_ABLATION = flags.DEFINE_bool(
+    "ablation", True, "Cut each branch for the subject, to compare the top path's with the others."
+)
+_ABOUT = flags.DEFINE_multi_string(
+    "about", [], "A sentence for section.md about the data or the model, as often as need be."
+)
 
 # --help shows the shared flags too.
 flags.adopt_module_key_flags(agreement)
 flags.adopt_module_key_flags(run)
+flags.adopt_module_key_flags(top_path_flags)
 
 _EXPERIMENT = "sva_top_path"
-_TABLE, _SUMMARY, _SENTENCES = "table.csv", "summary.csv", "sentences.csv"
-_RESULTS = (_TABLE, _SUMMARY, _SENTENCES, "figure.png", "figure.pdf")
+_FLAGS = (
+    *agreement.FLAG_NAMES,
+    *top_path_flags.FLAG_NAMES,
+    *(flag.name for flag in (_AGGREGATE, _ABLATION)),
+)
+_TABLE, _SUMMARY, _SENTENCES, _CUTS = "table.csv", "summary.csv", "sentences.csv", "ablation.csv"
+_RESULTS = (
+    _TABLE, _SUMMARY, _SENTENCES, _CUTS, "figure.png", "figure.pdf", report.SECTION,
+)  # fmt: skip
+_TRAINED = "trained"
 _UNITS = {"logit": "logits", "log_prob": "nats"}
 _LABELS = {
     "oplus": "mean weight of a token's top gradient path",
@@ -51,70 +75,172 @@ _LABELS = {
 _BYTES_PER_ROW = 80
 
 
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What was computed.
+
+    Attributes:
+        flows: For the model, and for each draw of random weights: for each sentence
+            [layer, token, branch].
+        preference: [sentence], the model's quantity of interest.
+        effects: For each sentence what cutting a branch for its subject changes: [layer, branch];
+            empty if that was not asked for.
+        seconds: How long the computing took, compiling included, in all runs that did part of it.
+    """
+
+    flows: dict[str, list[np.ndarray]]
+    preference: np.ndarray
+    effects: list[np.ndarray]
+    seconds: float
+
+
 def analyse() -> None:
     """Runs the experiment that the flags describe."""
-    names = (*agreement.FLAG_NAMES, *(flag.name for flag in (_QOI, _AGGREGATE, _BATCH_SIZE)))
-    folder = run.open_folder(_EXPERIMENT, names, _RESULTS)
+    folder = run.open_folder(_EXPERIMENT, _FLAGS, _RESULTS)
     if folder.complete:
-        print(summary.as_text(pd.read_csv(folder.path / _SUMMARY)))
+        everything = pd.read_csv(folder.path / _SUMMARY)
+        print(summary.as_text(everything.query(f"weights == {_TRAINED!r}")))
         print(f"\n{folder.path} was complete already.")
         return
     task = agreement.load_task()
     model = task.masked_lm.model
-    cost = branch_flow.shape_cost(model)
-    batches = make_batches(task.examples, _BATCH_SIZE.value, cost)
+    batches = make_batches(task.examples, agreement.BATCH_SIZE.value, branch_flow.shape_cost(model))
     tokens = sum(len(example.tokens) for example in task.examples)
     rows = tokens * model.config.num_hidden_layers * len(branch_flow.BRANCHES)
-    folder.require_space(rows * _BYTES_PER_ROW)
+    folder.require_space(rows * (1 + _num_controls()) * _BYTES_PER_ROW)
     folder.begin()
-    flows, preference = _flows(task, batches, folder)
-    _report(task, flows, preference, folder)
+    found = _compute(task, batches, folder)
+    _report(task, found, folder)
 
 
-def _flows(
-    task: agreement.Task, batches: Sequence[branch_flow.Batch], folder: RunFolder
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Computes each sentence's [layer, token, branch] and preference, or reads them from parts."""
-    model = task.masked_lm.model
-    inputs = digest((model.params, [dataclasses.astuple(batch) for batch in batches]))
-    compute = branch_flow.branch_flow(model, _QOI.value, _AGGREGATE.value)
-    params = jax.device_put(model.params)
-    flows: dict[int, np.ndarray] = {}
-    preference = np.zeros(len(task.examples))
-    with tqdm(total=len(task.examples), desc="top paths", unit="sentence") as progress:
-        for number, batch in enumerate(batches):
-            part = folder.read_part(number, inputs)
+def _num_controls() -> int:
+    return (
+        min(top_path_flags.CONTROLS.value, 1) if run.SMOKE.value else top_path_flags.CONTROLS.value
+    )
+
+
+def _draws(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yields the names and parameters of what is analysed: the model, then untrained ones."""
+    yield _TRAINED, model.params
+    for draw in range(1, _num_controls() + 1):
+        (seed,) = np.random.SeedSequence([run.SEED.value, draw]).generate_state(1)
+        yield f"random {draw}", models.random_params(model, int(seed) % 2**31)
+
+
+def _compute(task: agreement.Task, batches: Sequence[Batch], folder: RunFolder) -> Found:
+    """Computes everything batch by batch, or reads it from parts."""
+    model, count = task.masked_lm.model, len(task.examples)
+    has_subjects = any(example.subject is not None for example in task.examples)
+    ablates = _ABLATION.value and has_subjects
+    flow_of = branch_flow.branch_flow(
+        model, agreement.QOI.value, _AGGREGATE.value, top_path_flags.MAX_PRODUCT.value
+    )
+    effects_of = ablation.of_sentences(model, agreement.QOI.value)
+    flows: dict[str, list[np.ndarray]] = {}
+    preference, effects = np.zeros(count), []
+    total = count * (1 + _num_controls() + ablates)
+    with tqdm(total=total, desc="top paths", unit="sentence") as progress:
+        parts = _Parts(folder, batches, progress)
+        for name, draw in _draws(model):
+            params = jax.device_put(draw)
+
+            def flow(batch: Batch, params: Any = params) -> dict[str, np.ndarray]:
+                values, preferred = branch_flow.run_batch(flow_of, params, batch)
+                for row, value in zip(batch.rows, values, strict=True):
+                    branch_flow.require_finite(task.examples[row], value)
+                return {"flow": values, "preference": preferred}
+
+            found = parts.each(digest(draw), flow)
+            flows[name] = found["flow"]
+            if name == _TRAINED:
+                preference = np.array(found["preference"])
+        if ablates:
+            params = jax.device_put(model.params)
+            found = parts.each(
+                digest(model.params),
+                lambda batch: ablation.run_batch(effects_of, params, batch, task.examples),
+            )
+            effects = found["effects"]
+    return Found(flows, preference, effects, parts.seconds)
+
+
+class _Parts:
+    """Work on one batch after another, each a part of the run.
+
+    Attributes:
+        seconds: How long it took so far, in this run and in those that it goes on with.
+    """
+
+    def __init__(self, folder: RunFolder, batches: Sequence[Batch], progress: tqdm):
+        self._folder, self._batches, self._progress = folder, batches, progress
+        self._inputs = digest([dataclasses.astuple(batch) for batch in batches])
+        self._number = 0
+        self.seconds = 0.0
+
+    def each(self, inputs: str, work: Any) -> dict[str, list[Any]]:
+        """Does or reads the work on each batch; returns its arrays' rows by sentence."""
+        inputs = digest((self._inputs, inputs))
+        rows: dict[str, dict[int, Any]] = {}
+        for batch in self._batches:
+            part = self._folder.read_part(self._number, inputs)
             if part is None:
-                flow, preferred = branch_flow.run_batch(compute, params, batch)
-                for row, values in zip(batch.rows, flow, strict=True):
-                    branch_flow.require_finite(task.examples[row], values)
-                part = {"flow": flow, "preference": preferred}
-                folder.write_part(number, inputs, **part)
-            flows.update(zip(batch.rows, part["flow"], strict=True))
-            preference[list(batch.rows)] = part["preference"]
-            progress.update(len(batch.rows))
-    return [flows[row] for row in range(len(task.examples))], preference
+                start = time.monotonic()
+                part = work(batch)
+                part["seconds"] = np.asarray(time.monotonic() - start)
+                self._folder.write_part(self._number, inputs, **part)
+            self._number += 1
+            self.seconds += float(part.pop("seconds"))
+            for name, values in part.items():
+                rows.setdefault(name, {}).update(zip(batch.rows, values, strict=True))
+            self._progress.update(len(batch.rows))
+        return {name: [found[row] for row in sorted(found)] for name, found in rows.items()}
 
 
-def _report(
-    task: agreement.Task, flows: Sequence[np.ndarray], preference: np.ndarray, folder: RunFolder
-) -> None:
-    """Writes the tables, the figure and the record, and prints the summary."""
-    table = branch_flow.tidy(task.examples, flows)
+def _report(task: agreement.Task, found: Found, folder: RunFolder) -> None:
+    """Writes the tables, the figure, the section and the record, and prints the summary."""
+    table = branch_flow.tidy(task.examples, found.flows[_TRAINED])
     folder.write_table(_TABLE, table)
-    folder.write_table(_SENTENCES, agreement.sentence_table(task.examples, preference))
-    means = summary.summarise(table, run.SEED.value)
-    folder.write_table(_SUMMARY, means)
-    correct = agreement.accuracy(task.examples, preference)
-    quantity = branch_flow.QUANTITIES[_QOI.value]
-    label = f"{_LABELS[_AGGREGATE.value]}\n({_UNITS[_QOI.value]} per unit of layer input)"
-    name = task.masked_lm.name
-    name = pathlib.Path(name).name if pathlib.Path(name).is_dir() else name
-    title = f"Top gradient path by branch: {name}, {len(task.examples):,} sentences"
-    figures.save(figures.plot_branches(means, label, title), folder, "figure")
+    folder.write_table(_SENTENCES, agreement.sentence_table(task.examples, found.preference))
+    means, *controls = (
+        summary.summarise(branch_flow.tidy(task.examples, flows), run.SEED.value)
+        for flows in found.flows.values()
+    )
+    each = zip(found.flows, (means, *controls), strict=True)
+    everything = [table.assign(weights=name) for name, table in each]
+    folder.write_table(_SUMMARY, pd.concat(everything, ignore_index=True))
+    cut_table = _cut_table(task, found)
+    folder.write_table(_CUTS, cut_table)
+    cuts = ablation.summarise(cut_table, run.SEED.value)
+    correct = agreement.accuracy(task.examples, found.preference)
+    name = agreement.model_name(task)
+    label = f"{_LABELS[_AGGREGATE.value]}\n({_UNITS[agreement.QOI.value]} per unit of layer input)"
+    how = top_path_flags.title_suffix()
+    title = f"Top gradient path by branch{how}: {name}, {len(task.examples):,} sentences"
+    figure = branch_figure.plot(means, controls, cuts, label, _UNITS[agreement.QOI.value], title)
+    figures.save(figure, folder, "figure")
+    said = report.Report(
+        title=f"5.2, Figure 4: which branches agreement takes{how} ({name})",
+        command=run.command(_EXPERIMENT, _FLAGS),
+        setup=_setup(task, len(controls), name, found.seconds),
+        findings=[
+            report.Finding(
+                "sentences with the right form preferred", figure4.ACCURACY, _rates(correct)
+            ),
+            *figure4.claims(
+                figure4.means_of(means),
+                [figure4.means_of(control) for control in controls],
+                figure4.differences(table, run.SEED.value),
+            ),
+            *ablation.findings(cuts, _UNITS[agreement.QOI.value]),
+            *figure4.numbers(figure4.means_of(means)),
+        ],
+        notes=_notes(),
+    )
+    report.write(said, folder, f"figures/{folder.path.name}.png")
     folder.finish(
         {
-            "quantity_of_interest": quantity,
+            "quantity_of_interest": branch_flow.QUANTITIES[agreement.QOI.value],
+            "max_product": top_path_flags.method(),
             "model": {
                 "name": task.masked_lm.name,
                 "config": task.masked_lm.model.config.to_diff_dict(),
@@ -122,25 +248,70 @@ def _report(
             },
             "sentences": {"analysed": len(task.examples), "left_out": task.left_out},
             "accuracy": correct,
+            "findings": report.as_records(said),
         }
     )
     print(summary.as_text(means))
-    print(f"\nQuantity of interest: {quantity}.")
-    print(_account(task, correct))
-    print(f"Results are in {folder.path}.")
+    print(f"\n{report.as_text(said)}")
+    print(f"\nResults are in {folder.path}.")
 
 
-def _account(task: agreement.Task, correct: dict[str, Any]) -> str:
-    """Says how many sentences were analysed and left out, and how often the model is right."""
+def _cut_table(task: agreement.Task, found: Found) -> pd.DataFrame:
+    """Returns the effects of the cuts for the subject of each sentence that has one."""
+    examples = task.examples if found.effects else []
+    rows = [row for row, example in enumerate(examples) if example.subject is not None]
+    matters = np.full((task.masked_lm.model.config.num_hidden_layers, 4), True)
+    matters[-1] = [branch in ("key", "value") for branch in branch_flow.BRANCHES]
+    return ablation.tidy(
+        units=rows,
+        tokens=["subject"] * len(rows),
+        effects=[found.effects[row] for row in rows],
+        flows=[found.flows[_TRAINED][row][:, task.examples[row].subject] for row in rows],
+        matters=[matters] * len(rows),
+    )
+
+
+def _setup(task: agreement.Task, controls: int, name: str, seconds: float) -> list[str]:
+    config = task.masked_lm.model.config
+    left_out = "; ".join(f"{count}: {reason}" for reason, count in task.left_out.items())
+    heldout = task.masked_lm.accuracy
+    return [
+        f"Sentences: {len(task.examples):,} {agreement.source()}"
+        + (f"; left out {left_out}." if left_out else "; none left out."),
+        f"Model: {name}, a stock Flax BERT for masked language modelling, "
+        f"{config.num_hidden_layers} layers, hidden size {config.hidden_size}, "
+        f"{config.num_attention_heads} heads"
+        + (f"; right on {heldout:.1%} of held-out sentences." if heldout is not None else "."),
+        f"Quantity of interest: {branch_flow.QUANTITIES[agreement.QOI.value]}.",
+        f"A token's number: {top_path_flags.method()}, by the branch through which "
+        f'it enters the layer, from its hidden units by "{_AGGREGATE.value}"; in '
+        f"{_UNITS[agreement.QOI.value]} per unit of layer input; 0 where no path is positive.",
+        f"Controls: {controls} draws of random weights from the model's own initialiser.",
+        f"Time: {seconds / 60:.1f} minutes on {os.cpu_count()} cores, compiling included, training "
+        "and parsing not.",
+        *_ABOUT.value,
+    ]
+
+
+def _notes() -> list[str]:
+    return [
+        "The architecture forces that in the last layer skip and query are 0 for every token but "
+        "[MASK], which alone feeds the output: the finding there is key against value.",
+        "A claim that holds with random weights as well is the architecture's, not the training's.",
+        "Cutting a branch of the subject: what that branch reads of the subject is replaced by the "
+        "mean over the sentence's tokens, at one layer. What is compared is the magnitude of the "
+        "change of the quantity of interest, in pairs within a sentence and layer.",
+        *top_path_flags.differences_from_paper(),
+    ]
+
+
+def _rates(correct: dict[str, Any]) -> str:
+    """Says how often the model is right, in all and by the number of attractors."""
     by_number = ", ".join(
         f"{number}: {entry['accuracy']:.1%} of {entry['sentences']}"
         for number, entry in correct["by_attractors"].items()
     )
-    left_out = [f"\nLeft out: {count} ({reason})." for reason, count in task.left_out.items()]
-    return (
-        f"Model {task.masked_lm.name}: right on {correct['overall']:.1%} of {len(task.examples)} "
-        f"sentences (by number of attractors {by_number}).{''.join(left_out)}"
-    )
+    return f"{correct['overall']:.1%}; by attractors {by_number}"
 
 
 def main(argv: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from absl import flags
 
-from experiments.common import grammar, models, parsing, sentences, training
+from experiments.common import branch_flow, grammar, models, parsing, sentences, training
 from experiments.common.encoding import Example, encode
 from experiments.common.errors import DataError
 from experiments.common.run import SEED, SMOKE, cache_dir
@@ -43,8 +43,12 @@ _LIMIT = flags.DEFINE_integer(
 _MIN_ATTRACTORS = flags.DEFINE_integer(
     "min_attractors", 0, "Leave out sentences with fewer attractors.", lower_bound=0
 )
-# The flags here that decide what comes out.
-FLAG_NAMES = ("dataset", "model", "spacy_model", "limit", "min_attractors")
+QOI = flags.DEFINE_enum(
+    "qoi", "logit", list(branch_flow.QUANTITIES), "What is compared between the two verb forms."
+)
+BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Sentences at a time.", lower_bound=1)
+# The flags here, all of which decide what comes out.
+FLAG_NAMES = ("dataset", "model", "spacy_model", "limit", "min_attractors", "qoi", "batch_size")
 
 # With --smoke: so many sentences, and a model that has learnt nothing.
 _SMOKE_LIMIT = 24

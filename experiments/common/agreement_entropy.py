@@ -17,14 +17,10 @@ from experiments.common.batching import Batch, make_batches
 from experiments.common.encoding import Example
 from experiments.common.results import RunFolder, digest
 
-_QOI = flags.DEFINE_enum(
-    "qoi", "logit", list(branch_flow.QUANTITIES), "What is compared between the two verb forms."
-)
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 16, "Sentences at a time.", lower_bound=1)
 flags.adopt_module_key_flags(agreement)
 flags.adopt_module_key_flags(run)
-# The flags here and of the agreement task that decide what comes out.
-FLAG_NAMES = (*agreement.FLAG_NAMES, _QOI.name, _BATCH_SIZE.name)
+# The flags that decide what comes out.
+FLAG_NAMES = agreement.FLAG_NAMES
 
 TABLE, SENTENCES = "table.csv", "sentences.csv"
 # A token's row of the table takes about this much, its share of the parts and of the rest included.
@@ -65,7 +61,7 @@ def measure(task: agreement.Task, folder: RunFolder) -> Measured:
     """
     model = task.masked_lm.model
     batches = make_batches(
-        task.examples, _BATCH_SIZE.value, _SHAPE_COST * branch_flow.shape_cost(model)
+        task.examples, agreement.BATCH_SIZE.value, _SHAPE_COST * branch_flow.shape_cost(model)
     )
     folder.require_space(sum(len(e.tokens) for e in task.examples) * _BYTES_PER_TOKEN)
     folder.begin()
@@ -84,7 +80,7 @@ def measure(task: agreement.Task, folder: RunFolder) -> Measured:
 def facts(task: agreement.Task, measured: Measured) -> dict[str, Any]:
     """Returns what a run's record says of its data, model and quantity of interest."""
     return {
-        "quantity_of_interest": branch_flow.QUANTITIES[_QOI.value],
+        "quantity_of_interest": branch_flow.QUANTITIES[agreement.QOI.value],
         "node": path_entropy.NODE,
         "model": {
             "name": task.masked_lm.name,
@@ -109,7 +105,7 @@ def setup(task: agreement.Task, measured: Measured) -> list[str]:
         f"{by_number}." + (f" Left out: {left_out}." if left_out else ""),
         f"Model: {agreement.model_name(task)}, {config.num_hidden_layers} layers, hidden size "
         f"{config.hidden_size}, {config.num_attention_heads} heads; right on {correct:.1%}.",
-        f"Quantity of interest: {branch_flow.QUANTITIES[_QOI.value]}.",
+        f"Quantity of interest: {branch_flow.QUANTITIES[agreement.QOI.value]}.",
         f"Entropy of a token: of the paths from the {path_entropy.NODE}; of a sentence: the mean "
         "over all its tokens, [CLS] and [SEP] included. float32.",
         f"Time: {measured.seconds:.0f} s for entropies and numbers of paths, compiling included.",
@@ -123,7 +119,7 @@ def _parts(
     model = task.masked_lm.model
     arrays = [batch.arrays for batch in batches]
     inputs = digest((model.params, arrays, [batch.rows for batch in batches]))
-    statistics = path_entropy.token_paths(model, _QOI.value)
+    statistics = path_entropy.token_paths(model, agreement.QOI.value)
     on_devices = spread.over_devices(lambda params, batch: statistics(params, *batch))
     params = spread.replicate(model.params)
     with tqdm(total=len(task.examples), desc="path entropy", unit="sentence") as progress:

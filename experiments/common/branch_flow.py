@@ -1,6 +1,6 @@
 """How much of the top gradient path into a BERT layer takes each of the layer's four branches.
 
-The value that enters a layer of stock `FlaxBertForMaskedLM` has exactly four consumers: the query,
+The value that enters a layer of a stock Flax BERT has exactly four consumers: the query,
 key and value projections, and the skip connection. The max-product semiring-derivative of the
 quantity of interest splits over them: for a token, a layer and a hidden unit, a branch's number is
 the weight of the most positive gradient path from that unit to the output that enters the layer by
@@ -16,21 +16,29 @@ import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 from flax import linen as nn
-from transformers import FlaxBertForMaskedLM
+from transformers import FlaxBertForMaskedLM, FlaxPreTrainedModel
 from transformers.models.bert.modeling_flax_bert import FlaxBertOnlyMLMHead
 
 import semigrad as sg
+from experiments.common import published
 from experiments.common.batching import SHAPE_COST, Batch
 from experiments.common.encoding import Example
 
 BRANCHES = ("skip", "key", "query", "value")
 ROLES = ("subject", "attractor", "mask", "other")
+# What is computed, by the name that --max_product knows it by.
+METHODS = {
+    "exact": "max-product as in Eq. 5: the weight of the most positive path",
+    "published": "what the paper's code computed in place of Eq. 5: sums within an operation, "
+    "maxima between operations (experiments/common/published.py)",
+}
 QUANTITIES = {
     "logit": "logit of the right form - logit of the wrong form, at [MASK]",
     "log_prob": "log-probability of the right form - log-probability of the wrong form, at [MASK]",
 }
 
-_BRANCH_OF_SCOPE = {
+# Scopes in a layer that use what enters it, and the branch that each stands for.
+BRANCH_OF_SCOPE = {
     "attention/output": "skip",
     "attention/self/key": "key",
     "attention/self/query": "query",
@@ -38,10 +46,11 @@ _BRANCH_OF_SCOPE = {
 }
 
 
-def layer_inputs(model: FlaxBertForMaskedLM) -> list[str]:
+def layer_inputs(model: FlaxPreTrainedModel) -> list[str]:
     """Returns the scopes that the inputs of layers 0, 1, ... leave, in JAX's name stack."""
     bert = f"{type(model.module).__name__}/bert"
-    above = range(model.config.num_hidden_layers - 1)
+    config: Any = model.config
+    above = range(config.num_hidden_layers - 1)
     return [f"{bert}/embeddings", *(f"{bert}/encoder/layer/{layer}/output" for layer in above)]
 
 
@@ -127,7 +136,7 @@ AGGREGATES = {"oplus": oplus, "bucket_sum": bucket_sum}
 
 
 def branch_flow(
-    model: FlaxBertForMaskedLM, qoi: str, aggregate: str
+    model: FlaxBertForMaskedLM, qoi: str, aggregate: str, max_product: str = "exact"
 ) -> Callable[..., tuple[jax.Array, jax.Array]]:
     """Returns the jitted computation of one padded batch.
 
@@ -135,6 +144,7 @@ def branch_flow(
         model: A stock masked LM. Its parameters are an argument of what is returned.
         qoi: A key of `QUANTITIES`.
         aggregate: A key of `AGGREGATES`.
+        max_product: A key of `METHODS`.
 
     Returns:
         `(params, input_ids, attention_mask, mask, right, wrong) -> (flow, preference)`, of
@@ -142,23 +152,51 @@ def branch_flow(
         interest itself, [batch].
     """
     preference = quantity_of_interest(model, qoi)
-    names = layer_inputs(model)
-    branches = sg.branches(preference, sg.MaxProduct(), at=names)
+    top_paths = top_by_branch(preference, layer_inputs(model), max_product)
 
     def sentence(*args: Any) -> tuple[jax.Array, jax.Array]:
-        elements = branches(*args)
-        top = jnp.stack([_by_branch(elements[name]) for name in names])
-        return AGGREGATES[aggregate](top), preference(*args)
+        return AGGREGATES[aggregate](top_paths(*args)), preference(*args)
 
     return jax.jit(jax.vmap(sentence, in_axes=(None, 0, 0, 0, 0, 0)))
+
+
+def top_by_branch(
+    quantity: Callable[..., jax.Array], names: Sequence[str], max_product: str
+) -> Callable[..., jax.Array]:
+    """Returns the weights of the top paths into layers through each branch.
+
+    Args:
+        quantity: The scalar to differentiate, of a stock Flax BERT applied to a batch of one.
+        names: Scopes that the layers' inputs leave, of `layer_inputs`.
+        max_product: A key of `METHODS`.
+
+    Returns:
+        A function of the arguments of `quantity` to [layer, token, unit, branch], 0 where no path
+        is positive.
+    """
+    if max_product == "published":
+        quantity = published.with_one_edge_activations(quantity)
+        branches = sg.branches(quantity, published.PublishedMaxProduct(), at=names)
+    else:
+        branches = sg.branches(quantity, sg.MaxProduct(), at=names)
+
+    def top(*args: Any) -> jax.Array:
+        elements = branches(*args)
+        if max_product == "published":
+            elements = jax.tree.map(
+                published.in_order, elements, is_leaf=lambda x: isinstance(x, sg.Extremes)
+            )
+        return jnp.stack([_by_branch(elements[name]) for name in names])
+
+    return top
 
 
 def _by_branch(by_scope: dict[str, sg.Extremes]) -> jax.Array:
     """Stacks a layer input's consumers, [token, unit, branch], with 0 where no path is positive."""
     top = {}
     for scope, element in by_scope.items():
-        suffix = next(suffix for suffix in _BRANCH_OF_SCOPE if scope.endswith("/" + suffix))
-        top[_BRANCH_OF_SCOPE[suffix]] = jnp.maximum(element.max[0], 0)
+        suffix = next(suffix for suffix in BRANCH_OF_SCOPE if scope.endswith("/" + suffix))
+        top[BRANCH_OF_SCOPE[suffix]] = jnp.maximum(element.max[0], 0)
     # A consumer that no path can go through is not there.
     none = jnp.zeros_like(next(iter(top.values())))
     return jnp.stack([top.get(branch, none) for branch in BRANCHES], axis=-1)

@@ -10,8 +10,14 @@ import tempfile
 from collections.abc import Iterator
 from typing import Any
 
+from flax.core import unfreeze
 from flax.traverse_util import flatten_dict
-from transformers import AutoTokenizer, FlaxBertForMaskedLM, PreTrainedTokenizerBase
+from transformers import (
+    AutoTokenizer,
+    FlaxBertForMaskedLM,
+    FlaxPreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging
 
 from experiments.common import batching, encoding, grammar, lexicon, phrases, training
@@ -84,6 +90,14 @@ def load_masked_lm(name_or_path: str | os.PathLike[str]) -> MaskedLM:
         model = FlaxBertForMaskedLM(bare.config)
     model.params = model.to_fp32(params)
     return MaskedLM(name, model, tokenizer, accuracy=None)
+
+
+def random_params(model: FlaxPreTrainedModel, seed: int) -> Any:
+    """Returns weights that were never trained, of the same shapes and from the same initialiser."""
+    with _quiet():
+        # As plain dictionaries, like weights that were loaded: else it would be compiled anew.
+        kind: Any = type(model)
+        return unfreeze(kind(model.config, seed=seed).params)
 
 
 def train_masked_lm(

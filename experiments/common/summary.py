@@ -47,6 +47,46 @@ def bootstrap_mean(
     return float(interval.low), float(interval.high)
 
 
+def bootstrap_difference(
+    first: tuple[np.ndarray, np.ndarray],
+    second: tuple[np.ndarray, np.ndarray],
+    seed: int,
+    resamples: int = RESAMPLES,
+) -> tuple[float, float, float]:
+    """Returns the difference of two means over tokens of the same sentences, and its interval.
+
+    Args:
+        first: The sum of the values in each sentence, and their number.
+        second: The same of the values to subtract.
+        seed: Seed of the resampling, which draws whole sentences.
+        resamples: Number of draws.
+
+    Returns:
+        The difference and the ends of its 95 % percentile interval; NaN for these if there are
+        fewer than two sentences.
+    """
+
+    def difference(*sums: np.ndarray, axis: int = -1) -> np.ndarray:
+        totals = [part.sum(axis) for part in sums]
+        with np.errstate(invalid="ignore"):  # a draw may have no such token
+            return totals[0] / totals[1] - totals[2] / totals[3]
+
+    sums = (*first, *second)
+    if len(sums[0]) < 2:
+        return float(difference(*sums)), np.nan, np.nan
+    draws = stats.bootstrap(
+        sums,
+        difference,
+        n_resamples=resamples,
+        paired=True,
+        vectorized=True,
+        method="percentile",
+        rng=np.random.default_rng(seed),
+    ).bootstrap_distribution
+    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    return float(difference(*sums)), float(low), float(high)
+
+
 def summarise(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """Summarises a tidy table of branch flow.
 

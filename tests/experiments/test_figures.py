@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from experiments.common import figures
+from experiments.common import branch_figure, figures
 from experiments.common.branch_flow import BRANCHES
 from experiments.common.results import RunFolder
 from experiments.common.summary import GROUPS
@@ -19,50 +19,71 @@ def folder(tmp_path) -> RunFolder:
     return folder
 
 
-def summary(groups=tuple(GROUPS)) -> pd.DataFrame:
+def summary(groups=tuple(GROUPS), layers=6) -> pd.DataFrame:
     rows = [
-        (group, layer, branch, 0.1 * place, 0.1 * place - 0.01, 0.1 * place + 0.02, 7)
+        (group, layer, branch, 0.1 * place, 0.1 * place - 0.01, 0.1 * place + 0.02, place / 6, 7)
         for group in groups
-        for layer in range(3)
+        for layer in range(layers)
         for place, branch in enumerate(BRANCHES)
     ]
-    return pd.DataFrame(rows, columns=["tokens", "layer", "branch", "mean", "low", "high", "n"])
+    columns = ["tokens", "layer", "branch", "mean", "low", "high", "share", "n"]
+    return pd.DataFrame(rows, columns=columns)
 
 
-def test_files_are_whole_images(folder):
-    figures.save(figures.plot_branches(summary(), "weight (logits)", "title"), folder, "figure")
+def cuts() -> pd.DataFrame:
+    rows = [
+        {"tokens": "subject", "layer": layer, "n": 7}
+        | {f"{name}{end}": 1.0 for name in branch_figure.CUTS for end in ("", "_low", "_high")}
+        for layer in (0, 1, "all")
+    ]
+    return pd.DataFrame(rows)
+
+
+def draw(means=None, controls=(), of_cuts=None):
+    means = summary() if means is None else means
+    of_cuts = cuts() if of_cuts is None else of_cuts
+    return branch_figure.plot(means, controls, of_cuts, "weight (logits)", "logits", "title")
+
+
+def test_files_are_whole_images_and_the_same_for_the_same_numbers(folder):
+    written = []
+    for _ in range(2):
+        figures.save(draw(), folder, "figure")
+        written.append([(folder.path / f"figure.{kind}").read_bytes() for kind in ("png", "pdf")])
+    assert written[0] == written[1]
     image = matplotlib.image.imread(folder.path / "figure.png")
     assert image.shape[0] > 500
     assert np.ptp(image) > 0
-    pdf = (folder.path / "figure.pdf").read_bytes()
+    pdf = written[0][1]
     assert pdf.startswith(b"%PDF")
     assert pdf.rstrip().endswith(b"%%EOF")
 
 
-def test_the_same_numbers_make_the_same_bytes(folder):
-    written = []
-    for _ in range(2):
-        figures.save(figures.plot_branches(summary(), "weight (logits)", "title"), folder, "figure")
-        written.append([(folder.path / f"figure.{kind}").read_bytes() for kind in ("png", "pdf")])
-    assert written[0] == written[1]
-
-
 def test_panels_say_what_they_show():
-    figure = figures.plot_branches(summary(), "weight (logits)", "title")
-    assert [axis.get_title() for axis in figure.axes] == [
-        f"{group}\nn = 7 tokens" for group in GROUPS
-    ]
+    figure = draw(controls=[summary()])
+    titles = [axis.get_title() for axis in figure.axes]
+    assert titles[:3] == [f"{group}\nn = 7 tokens" for group in GROUPS]
+    assert titles[3] == "subject: a branch cut\nn = 7"
     assert figure.axes[0].get_ylabel() == "weight (logits)"
-    assert {axis.get_xlabel() for axis in figure.axes} == {"layer"}
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == list(BRANCHES)
+    assert figure.axes[3].get_ylabel() == "mean magnitude of the change (logits)"
+    assert {axis.get_xlabel() for axis in figure.axes[:7]} == {"layer"}
     assert any("Forced by the architecture" in text.get_text() for text in figure.texts)
 
 
+@pytest.mark.parametrize(("layers", "paper"), [(6, True), (3, False)])
+def test_legend_names_what_is_drawn(layers, paper):
+    means = summary(layers=layers)
+    axis = draw(means, controls=[means]).axes[-1]
+    shown = {text.get_text() for text in axis.findobj(lambda artist: hasattr(artist, "get_text"))}
+    assert {*BRANCHES, *branch_figure.CUTS.values(), "random weights, by draw"} <= shown
+    assert ("the paper's numbers" in shown) == paper
+
+
 def test_an_interval_that_misses_its_mean_by_rounding_is_drawn():
-    rounded = summary().assign(low=lambda table: table["mean"] + 1e-17)
-    figures.plot_branches(rounded, "weight (logits)", "title")
+    draw(summary().assign(low=lambda table: table["mean"] + 1e-17))
 
 
-def test_a_group_without_tokens_has_an_empty_panel():
-    figure = figures.plot_branches(summary(["all tokens"]), "weight (logits)", "title")
+def test_what_is_not_there_leaves_its_panel_empty():
+    figure = draw(summary(["all tokens"]), of_cuts=pd.DataFrame())
     assert figure.axes[1].get_title() == "subject\nno such token"
+    assert figure.axes[3].get_title() == "subject: a branch cut\nnone"

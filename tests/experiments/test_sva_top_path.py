@@ -21,8 +21,8 @@ from experiments.common import branch_flow
 from experiments.common.models import load_masked_lm
 from experiments.common.sentences import Sentence
 
-RESULTS = ["figure.pdf", "figure.png", "run.json", "sentences.csv", "summary.csv", "table.csv"]
-SAME_BYTES = ["run.json", "sentences.csv", "summary.csv", "table.csv"]
+SAME_BYTES = ["ablation.csv", "run.json", "sentences.csv", "summary.csv", "table.csv"]
+RESULTS = sorted([*SAME_BYTES, "figure.pdf", "figure.png", "section.md"])
 
 
 def run(*arguments: str) -> None:
@@ -41,6 +41,7 @@ def arguments(tiny_bert, tmp_path_factory) -> list[str]:
         "--limit=12",
         "--batch_size=4",
         "--spacy_model=",
+        "--controls=1",
     ]
 
 
@@ -89,13 +90,52 @@ def test_each_token_takes_one_branch_in_each_layer(done):
 
 def test_summary_is_of_the_table(done):
     table, summary = read_table(done / "table.csv"), pd.read_csv(done / "summary.csv")
-    assert len(summary) == 3 * 2 * len(branch_flow.BRANCHES)
-    for row in summary.to_dict("records"):
+    assert summary.weights.value_counts().to_dict() == {
+        weights: 3 * 2 * len(branch_flow.BRANCHES) for weights in ("trained", "random 1")
+    }
+    for row in summary.query("weights == 'trained'").to_dict("records"):
         cell = table[(table.layer == row["layer"]) & (table.branch == row["branch"])]
         role = {"all tokens": None, "subject": "subject", "attractors": "attractor"}[row["tokens"]]
         cell = cell if role is None else cell[cell.role == role]
         assert row["n"] == len(cell)
         assert row["mean"] == pytest.approx(cell.value.mean())
+
+
+def test_random_weights_are_others(done):
+    summary = pd.read_csv(done / "summary.csv").set_index(["tokens", "layer", "branch"])
+    trained, drawn = (summary[summary.weights == name] for name in ("trained", "random 1"))
+    assert (trained["n"] == drawn["n"]).all()
+    assert not np.isclose(trained.loc["subject"]["mean"].max(), drawn.loc["subject"]["mean"].max())
+
+
+def test_cuts_are_of_the_subjects_top_paths(done):
+    table, cuts = read_table(done / "table.csv"), pd.read_csv(done / "ablation.csv")
+    top = table[(table.role == "subject") & (table.value > 0)]
+    expected = top.sort_values(["sentence", "layer"])[["sentence", "layer", "branch"]]
+    marked = cuts[cuts.top][["unit", "layer", "branch"]]
+    np.testing.assert_array_equal(marked.to_numpy(), expected.to_numpy())
+    assert set(cuts[cuts.layer == 1].branch) == {"key", "value"}
+    assert (cuts.change != 0).all()
+
+
+def test_section_sets_what_came_out_beside_the_paper(done):
+    section = (done / "section.md").read_text()
+    record = json.loads((done / "run.json").read_text())
+    assert "![5.2, Figure 4" in section
+    assert f"(figures/{done.name}.png)" in section
+    for finding in record["findings"]:
+        assert finding["here"] in section
+    claims = {finding["what"]: finding for finding in record["findings"]}
+    assert claims["subject, key, layers 0 to 1"]["paper"].split()[-1] == "0.115"
+    assert "of 1 draws" in claims["queries carry less than 2 % in every layer"]["why"]
+
+
+def test_smoke_trains_computes_and_writes_everything(tmp_path, capsys):
+    run(f"--output={tmp_path / 'run'}", f"--cache_dir={tmp_path / 'cache'}", "--smoke")
+    assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == RESULTS
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert (record["flags"]["smoke"], record["sentences"]["analysed"]) == (True, 24)
+    assert "holds" in capsys.readouterr().out
 
 
 def test_record_tells_flags_versions_quantity_and_accuracy(done, tiny_bert, generated):
@@ -160,6 +200,7 @@ def test_dataset_log_prob_and_bucket_sum(tmp_path, arguments, generated, capsys)
         "--min_attractors=1",
         "--qoi=log_prob",
         "--aggregate=bucket_sum",
+        "--controls=0",
     )
     record = json.loads((tmp_path / "run" / "run.json").read_text())
     assert record["quantity_of_interest"].startswith("log-probability of the right form")
@@ -190,7 +231,8 @@ def test_resume_computes_only_what_is_missing(tmp_path, done, arguments, monkeyp
     assert not (tmp_path / "table.csv").exists()
     monkeypatch.setattr(branch_flow, "run_batch", counted)
     run(f"--output={tmp_path}", *arguments, "--resume")
-    assert sorted(row for rows in computed for row in rows) == list(range(12))
+    # Each sentence once with the model's weights, once with random ones.
+    assert sorted(row for rows in computed for row in rows) == sorted([*range(12), *range(12)])
     assert_same(tmp_path, done)
 
 
@@ -274,7 +316,7 @@ def test_an_output_that_cannot_be_written_is_an_error_before_the_work(tmp_path, 
 
 
 @pytest.mark.parametrize(
-    "flag", ["--batch_size=0", "--limit=0", "--seed=-1", "--qoi=odds", "--aggregate=mean"]
+    "flag", ["--batch_size=0", "--limit=0", "--controls=-1", "--qoi=odds", "--max_product=mean"]
 )
 def test_flags_out_of_range_are_refused(tmp_path, flag):
     with (
