@@ -24,6 +24,7 @@ from experiments.common import (
     agreement_entropy,
     association,
     figures,
+    processes,
     report,
     run,
     summary,
@@ -61,6 +62,8 @@ def analyse() -> None:
         return
     task = agreement.load_task()
     measured = agreement_entropy.measure(task, folder)
+    if not processes.leads():
+        return
     sentences = measured.sentences
     means = summarise(sentences, _BIN_WIDTH.value, run.SEED.value)
     folder.write_table(agreement_entropy.TABLE, measured.tokens)

@@ -15,7 +15,7 @@ import jax
 import pandas as pd
 from absl import app, flags
 
-from experiments.common import difficulty, figure5, figures, report, run, task_grid
+from experiments.common import difficulty, figure5, figures, processes, report, run, task_grid
 
 _PRESET = flags.DEFINE_enum(
     "preset",
@@ -52,6 +52,8 @@ def analyse() -> None:
     folder.begin()
     group = min(_GROUP.value, len(preset.tasks) * preset.seeds)
     outcomes = task_grid.compute(preset, run.SEED.value, group, folder)
+    if not processes.leads():
+        return
 
     table = difficulty.tidy(outcomes, preset.architecture.labels)
     summary = difficulty.summarise(table)

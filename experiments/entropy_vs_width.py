@@ -11,8 +11,8 @@ log-sum-exp takes the maximum off as a constant, and as the paper's code did, wh
 through that maximum.
 """
 
+import functools
 import itertools
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -27,7 +27,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm import tqdm
 
-from experiments.common import association, figures, perceptron, report, run, summary, synthetic
+from experiments.common import (
+    association,
+    figures,
+    perceptron,
+    processes,
+    report,
+    run,
+    spread,
+    summary,
+    synthetic,
+)
 from experiments.common.results import RunFolder, digest
 
 _NUM_SEEDS = flags.DEFINE_integer(
@@ -76,6 +86,8 @@ def analyse() -> None:
     num = 10 * perceptron.BATCH_SIZE if run.SMOKE.value else _POINTS
     widths = _SMOKE_WIDTHS if run.SMOKE.value else WIDTHS
     parts = _parts(folder, widths, [run.SEED.value + seed for seed in range(seeds)], num)
+    if not processes.leads():
+        return
     table, fitted = tidy(parts, widths), _model_table(parts, widths)
     means = summarise(table, run.SEED.value)
     for name, rows in ((_TABLE, table), (_SUMMARY, means), (_MODELS, fitted)):
@@ -98,22 +110,23 @@ def _parts(
     x, y = np.stack([d.inputs for d in data]), np.stack([d.labels for d in data])
     inputs = digest((x, y))
     keys = jax.vmap(jax.random.key)(jnp.array(seeds, jnp.uint32))
-    parts = []
-    for number, width in enumerate(tqdm(widths, desc="widths", unit="width")):
-        part = folder.read_part(number, inputs)
-        if part is None:
-            start = time.perf_counter()
-            model = perceptron.Perceptron(width)
-            found = jax.jit(
-                jax.vmap(lambda *args, model=model: perceptron.train_and_measure(model, *args))
-            )(keys, x[:, :num], y[:, :num], x[:, num:], y[:, num:])
+    with tqdm(total=len(widths), desc="widths", unit="width") as progress:
+
+        def compute(numbers: Sequence[int]) -> list[spread.Part]:
+            (number,) = numbers
+            model = perceptron.Perceptron(widths[number])
+            of_seeds = jax.jit(jax.vmap(functools.partial(perceptron.train_and_measure, model)))
+            found = of_seeds(keys, x[:, :num], y[:, :num], x[:, num:], y[:, num:])
             part = {name: np.asarray(values) for name, values in found.items()}
             if not all(np.isfinite(values).all() for values in part.values()):
-                raise FloatingPointError(f"width {width}: an entropy is not finite")
-            part["seconds"] = np.array(time.perf_counter() - start)
-            folder.write_part(number, inputs, **part)
-        parts.append(part)
-    return parts
+                raise FloatingPointError(f"width {widths[number]}: an entropy is not finite")
+            progress.update()
+            return [part]
+
+        def advance(_: int) -> None:
+            progress.update()
+
+        return spread.compute_parts(folder, inputs, widths, compute, advance, at_once=1)
 
 
 def tidy(parts: Sequence[dict[str, np.ndarray]], widths: Sequence[int]) -> pd.DataFrame:
@@ -313,9 +326,9 @@ def _trends(table: pd.DataFrame, means: pd.DataFrame, seed: int) -> Iterator[rep
             f"{kind} feature, {_TITLES[loss]}: rises from each width to the next",
             "rises",
             f"in {apart.sum()} of {len(apart)} steps, intervals apart",
-            holds=bool(apart.all()) if len(apart) else None,
+            holds=bool(apart.all()) if apart.size else None,
         )
-    if table["width"].nunique() < 2:
+    if len(np.unique(table["width"])) < 2:
         return
     of_jax = table.query("log_sum_exp == 'jax'")
     by_model: Any = of_jax.groupby(["width", "seed"])["ratio"].mean()

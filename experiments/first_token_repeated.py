@@ -8,8 +8,8 @@ connection, keys, queries and values.
 """
 
 import dataclasses
+import functools
 import os
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,9 +27,11 @@ from experiments.common import (
     drawing,
     figure2,
     figures,
+    processes,
     repeated_figure,
     report,
     run,
+    spread,
     synthetic,
     top_path_flags,
 )
@@ -121,7 +123,8 @@ def analyse() -> None:
     validation = points["validation"]
     some = drawing.Points(validation.inputs[:num_points], validation.labels[:num_points])
     found = _look(programs.model, trained.params, random, kept, some, folder)
-    _report(trained, kept, some, found, folder)
+    if processes.leads():
+        _report(trained, kept, some, found, folder)
 
 
 def _train(
@@ -135,19 +138,13 @@ def _train(
     seeds = [run.SEED.value + number for number in range(count)]
     initial = programs.init(seeds)
     leaves, structure = jax.tree.flatten(initial)
-    part = folder.read_part(0, inputs)
-    if part is None:
-        start = time.monotonic()
+
+    def compute(_: Sequence[int]) -> list[spread.Part]:
         trained = _train_anew(programs, initial, points, seeds)
-        seconds = np.asarray(time.monotonic() - start)
         arrays = {f"leaf_{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(trained.params))}
-        part = {
-            "epochs": trained.epochs,
-            "accuracy": trained.accuracy,
-            "seconds": seconds,
-            **arrays,
-        }
-        folder.write_part(0, inputs, **part)
+        return [{"epochs": trained.epochs, "accuracy": trained.accuracy, **arrays}]
+
+    (part,) = spread.compute_parts(folder, inputs, [0], compute, found=lambda number: None)
     params = jax.tree.unflatten(structure, [part[f"leaf_{i}"] for i in range(len(leaves))])
     return Trained(params, part["epochs"], part["accuracy"], float(part["seconds"]))
 
@@ -219,29 +216,33 @@ def _look(
         effects = jax.vmap(lambda place: cuts(place, tokens, params, inputs, label)[0])(places)
         return {"flow": flow, "effects": effects}
 
-    compute = jax.jit(jax.vmap(of_point, in_axes=(None, 0, 0, 0)))
-    places = places_of_types(points.inputs, run.SEED.value)
+    on_devices = spread.over_devices(
+        lambda points, own: jax.vmap(functools.partial(of_point, own))(*points)
+    )
+    shared = (points.inputs, points.labels, places_of_types(points.inputs, run.SEED.value))
     work = [("trained", int(number), params) for number in kept]
     if random is not None:
         work += [("random", n, random) for n in range(len(jax.tree.leaves(random)[0]))]
-    found = []
-    for part_number, (weights, number, group) in enumerate(
-        tqdm(work, desc="top paths", unit="model"), start=1
-    ):
-        own = jax.tree.map(lambda leaf, number=number: leaf[number], group)
-        inputs = digest((own, points.inputs, points.labels))
-        part = folder.read_part(part_number, inputs)
-        if part is None:
-            start = time.monotonic()
-            part = jax.device_get(compute(own, points.inputs, points.labels, places))
-            part["seconds"] = np.asarray(time.monotonic() - start)
-            if not np.isfinite(part["flow"]).all():
-                raise FloatingPointError(
-                    f"{weights} model {number}: the weight of a top gradient path is not finite"
-                )
-            folder.write_part(part_number, inputs, **part)
-        found.append((weights, number, part))
-    return found
+    each = [jax.tree.map(lambda leaf, n=n: np.asarray(leaf[n]), group) for _, n, group in work]
+    with tqdm(total=len(work), desc="top paths", unit="model") as progress:
+
+        def compute(numbers: Sequence[int]) -> list[spread.Part]:
+            parts = on_devices(spread.replicate(shared), [each[number] for number in numbers])
+            for number, part in zip(numbers, parts, strict=True):
+                if not np.isfinite(part["flow"]).all():
+                    weights, which, _ = work[number]
+                    raise FloatingPointError(
+                        f"{weights} model {which}: the weight of a top gradient path is not finite"
+                    )
+                progress.update()
+            return parts
+
+        def advance(_: int) -> None:
+            progress.update()
+
+        inputs = digest((each, shared))
+        parts = spread.compute_parts(folder, inputs, each, compute, advance, first=1)
+    return [(*which[:2], part) for which, part in zip(work, parts, strict=True)]
 
 
 def places_of_types(inputs: np.ndarray, seed: int) -> np.ndarray:

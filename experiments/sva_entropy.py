@@ -24,6 +24,7 @@ from experiments.common import (
     agreement_entropy,
     association,
     figures,
+    processes,
     report,
     run,
     summary,
@@ -81,6 +82,8 @@ def analyse() -> None:
         return
     task = agreement.load_task()
     measured = agreement_entropy.measure(task, folder)
+    if not processes.leads():
+        return
     bins = length_bins()
     means = summarise(measured.sentences, bins, run.SEED.value)
     found = correlations(measured.sentences, bins, run.SEED.value)

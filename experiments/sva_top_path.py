@@ -10,11 +10,9 @@ them, and analyses it.
 
 import dataclasses
 import os
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import jax
 import numpy as np
 import pandas as pd
 from absl import app, flags
@@ -28,13 +26,16 @@ from experiments.common import (
     figure4,
     figures,
     models,
+    processes,
     report,
     run,
+    spread,
     summary,
     top_path_flags,
 )
 from experiments.common.batching import Batch, make_batches
-from experiments.common.results import RunFolder, digest
+from experiments.common.results import RunFolder
+from experiments.common.sentence_parts import SentenceParts
 
 _AGGREGATE = flags.DEFINE_enum(
     "aggregate",
@@ -110,7 +111,8 @@ def analyse() -> None:
     folder.require_space(rows * (1 + _num_controls()) * _BYTES_PER_ROW)
     folder.begin()
     found = _compute(task, batches, folder)
-    _report(task, found, folder)
+    if processes.leads():
+        _report(task, found, folder)
 
 
 def _num_controls() -> int:
@@ -136,64 +138,36 @@ def _compute(task: agreement.Task, batches: Sequence[Batch], folder: RunFolder) 
         model, agreement.QOI.value, _AGGREGATE.value, top_path_flags.MAX_PRODUCT.value
     )
     effects_of = ablation.of_sentences(model, agreement.QOI.value)
+
+    def finish_flow(batch: Batch, found: Any) -> spread.Part:
+        flow, preference = (values[: len(batch.rows)] for values in found)
+        for row, value in zip(batch.rows, flow, strict=True):
+            branch_flow.require_finite(task.examples[row], value)
+        return {"flow": flow, "preference": preference}
+
+    def finish_cuts(batch: Batch, effects: np.ndarray) -> spread.Part:
+        return {"effects": effects[: len(batch.rows)]}
+
     flows: dict[str, list[np.ndarray]] = {}
     preference, effects = np.zeros(count), []
     total = count * (1 + _num_controls() + ablates)
     with tqdm(total=total, desc="top paths", unit="sentence") as progress:
-        parts = _Parts(folder, batches, progress)
+        parts = SentenceParts(folder, batches, progress)
+        on_devices = spread.over_devices(lambda params, batch: flow_of(params, *batch))
         for name, draw in _draws(model):
-            params = jax.device_put(draw)
-
-            def flow(batch: Batch, params: Any = params) -> dict[str, np.ndarray]:
-                values, preferred = branch_flow.run_batch(flow_of, params, batch)
-                for row, value in zip(batch.rows, values, strict=True):
-                    branch_flow.require_finite(task.examples[row], value)
-                return {"flow": values, "preference": preferred}
-
-            found = parts.each(digest(draw), flow)
+            found = parts.each(draw, on_devices, finish_flow)
             flows[name] = found["flow"]
             if name == _TRAINED:
                 preference = np.array(found["preference"])
         if ablates:
-            params = jax.device_put(model.params)
             found = parts.each(
-                digest(model.params),
-                lambda batch: ablation.run_batch(effects_of, params, batch, task.examples),
+                model.params,
+                spread.over_devices(lambda params, batch: effects_of(params, *batch)),
+                finish_cuts,
+                lambda batch: (ablation.subjects(batch, task.examples), *batch.arrays),
             )
             effects = found["effects"]
     return Found(flows, preference, effects, parts.seconds)
-
-
-class _Parts:
-    """Work on one batch after another, each a part of the run.
-
-    Attributes:
-        seconds: How long it took so far, in this run and in those that it goes on with.
-    """
-
-    def __init__(self, folder: RunFolder, batches: Sequence[Batch], progress: tqdm):
-        self._folder, self._batches, self._progress = folder, batches, progress
-        self._inputs = digest([dataclasses.astuple(batch) for batch in batches])
-        self._number = 0
-        self.seconds = 0.0
-
-    def each(self, inputs: str, work: Any) -> dict[str, list[Any]]:
-        """Does or reads the work on each batch; returns its arrays' rows by sentence."""
-        inputs = digest((self._inputs, inputs))
-        rows: dict[str, dict[int, Any]] = {}
-        for batch in self._batches:
-            part = self._folder.read_part(self._number, inputs)
-            if part is None:
-                start = time.monotonic()
-                part = work(batch)
-                part["seconds"] = np.asarray(time.monotonic() - start)
-                self._folder.write_part(self._number, inputs, **part)
-            self._number += 1
-            self.seconds += float(part.pop("seconds"))
-            for name, values in part.items():
-                rows.setdefault(name, {}).update(zip(batch.rows, values, strict=True))
-            self._progress.update(len(batch.rows))
-        return {name: [found[row] for row in sorted(found)] for name, found in rows.items()}
 
 
 def _report(task: agreement.Task, found: Found, folder: RunFolder) -> None:

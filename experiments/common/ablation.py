@@ -67,28 +67,29 @@ def of_sentences(model: FlaxBertForMaskedLM, qoi: str) -> Callable[..., jax.Arra
         qoi: A key of `branch_flow.QUANTITIES`.
 
     Returns:
-        `(position, tokens, params, input_ids, attention_mask, mask, right, wrong) -> effects`
-        [batch, layer, branch]; the position of the token and which positions hold tokens, then
-        the arguments of `branch_flow.quantity_of_interest`.
+        `(params, subjects, input_ids, attention_mask, mask, right, wrong) -> effects`
+        [batch, layer, branch]: `subjects` are the positions of the tokens, then come the arguments
+        of `branch_flow.quantity_of_interest`.
     """
     quantity = branch_flow.quantity_of_interest(model, qoi)
     effects = effects_of_cuts(quantity, model.config.num_hidden_layers)
-    return jax.jit(jax.vmap(effects, in_axes=(0, 0, None, 0, 0, 0, 0, 0)))
+
+    def sentence(
+        params: Any, subject: jax.Array, ids: jax.Array, own: jax.Array, *rest: Any
+    ) -> Any:
+        return effects(subject, own.astype(float), params, ids, own, *rest)
+
+    return jax.jit(jax.vmap(sentence, in_axes=(None, 0, 0, 0, 0, 0, 0)))
 
 
-def run_batch(
-    compute: Callable[..., jax.Array], params: Any, batch: Batch, examples: Sequence[Example]
-) -> dict[str, np.ndarray]:
-    """Computes the `effects` [sentence, layer, branch] of cuts for the subjects, without filler.
+def subjects(batch: Batch, examples: Sequence[Example]) -> np.ndarray:
+    """Returns where the subjects of a batch's sentences are, int32 [batch].
 
-    For a sentence without a subject they are those for its first token.
+    Of a sentence without a subject, and of filler, it is the first token.
     """
-    subjects = np.zeros(len(batch.mask), np.int32)
-    subjects[: len(batch.rows)] = [examples[row].subject or 0 for row in batch.rows]
-    tokens = batch.attention_mask.astype(np.float32)
-    inputs = (batch.input_ids, batch.attention_mask, batch.mask, batch.right, batch.wrong)
-    effects = jax.device_get(compute(subjects, tokens, params, *inputs))
-    return {"effects": effects[: len(batch.rows)]}
+    found = np.zeros(len(batch.mask), np.int32)
+    found[: len(batch.rows)] = [examples[row].subject or 0 for row in batch.rows]
+    return found
 
 
 def _cutting(

@@ -15,7 +15,8 @@ from tqdm import tqdm
 from experiments.common import agreement, branch_flow, path_entropy, run, spread
 from experiments.common.batching import Batch, make_batches
 from experiments.common.encoding import Example
-from experiments.common.results import RunFolder, digest
+from experiments.common.results import RunFolder
+from experiments.common.sentence_parts import SentenceParts
 
 flags.adopt_module_key_flags(agreement)
 flags.adopt_module_key_flags(run)
@@ -65,16 +66,11 @@ def measure(task: agreement.Task, folder: RunFolder) -> Measured:
     )
     folder.require_space(sum(len(e.tokens) for e in task.examples) * _BYTES_PER_TOKEN)
     folder.begin()
-    parts = _parts(task, batches, folder)
-    by_row: dict[int, tuple[np.ndarray, ...]] = {}
-    for batch, part in zip(batches, parts, strict=True):
-        values = zip(part["entropy"], part["log_paths"], part["preference"], strict=True)
-        by_row.update(zip(batch.rows, values, strict=True))
-    found = [by_row[row] for row in range(len(task.examples))]
+    found, seconds = _compute(task, batches, folder)
     tokens = _token_table(task.examples, found)
     preference = np.array([preference for *_, preference in found])
     sentences = _sentence_table(task.examples, tokens, preference)
-    return Measured(tokens, sentences, float(sum(part["seconds"] for part in parts)))
+    return Measured(tokens, sentences, seconds)
 
 
 def facts(task: agreement.Task, measured: Measured) -> dict[str, Any]:
@@ -112,34 +108,24 @@ def setup(task: agreement.Task, measured: Measured) -> list[str]:
     ]
 
 
-def _parts(
+def _compute(
     task: agreement.Task, batches: Sequence[Batch], folder: RunFolder
-) -> list[dict[str, np.ndarray]]:
-    """Computes each batch, or reads it from the part that an earlier run kept."""
-    model = task.masked_lm.model
-    arrays = [batch.arrays for batch in batches]
-    inputs = digest((model.params, arrays, [batch.rows for batch in batches]))
-    statistics = path_entropy.token_paths(model, agreement.QOI.value)
-    on_devices = spread.over_devices(lambda params, batch: statistics(params, *batch))
-    params = spread.replicate(model.params)
+) -> tuple[list[tuple[Any, ...]], float]:
+    """Returns of each sentence entropy, log_paths and preference, and the seconds that it took."""
+    statistics = path_entropy.token_paths(task.masked_lm.model, agreement.QOI.value)
+
+    def finish(batch: Batch, elements: path_entropy.TokenPaths) -> spread.Part:
+        found = path_entropy.of_sentences(elements, batch)
+        for row, *values in zip(batch.rows, found.entropy, found.log_paths, strict=True):
+            path_entropy.require_finite(task.examples[row], *values)
+        return found._asdict()
+
     with tqdm(total=len(task.examples), desc="path entropy", unit="sentence") as progress:
-
-        def advance(number: int) -> None:
-            progress.update(len(batches[number].rows))
-
-        def compute(numbers: Sequence[int]) -> list[spread.Part]:
-            parts = []
-            computed = on_devices(params, [arrays[number] for number in numbers])
-            for number, elements in zip(numbers, computed, strict=True):
-                found = path_entropy.of_sentences(elements, batches[number])
-                rows = batches[number].rows
-                for row, *values in zip(rows, found.entropy, found.log_paths, strict=True):
-                    path_entropy.require_finite(task.examples[row], *values)
-                parts.append(found._asdict())
-                advance(number)
-            return parts
-
-        return spread.compute_parts(folder, inputs, arrays, compute, advance)
+        parts = SentenceParts(folder, batches, progress)
+        on_devices = spread.over_devices(lambda params, batch: statistics(params, *batch))
+        found = parts.each(task.masked_lm.model.params, on_devices, finish)
+    names = path_entropy.TokenPaths._fields
+    return list(zip(*(found[name] for name in names), strict=True)), parts.seconds
 
 
 def _token_table(

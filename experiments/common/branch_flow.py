@@ -21,7 +21,7 @@ from transformers.models.bert.modeling_flax_bert import FlaxBertOnlyMLMHead
 
 import semigrad as sg
 from experiments.common import published
-from experiments.common.batching import SHAPE_COST, Batch
+from experiments.common.batching import SHAPE_COST
 from experiments.common.encoding import Example
 
 BRANCHES = ("skip", "key", "query", "value")
@@ -200,16 +200,6 @@ def _by_branch(by_scope: dict[str, sg.Extremes]) -> jax.Array:
     # A consumer that no path can go through is not there.
     none = jnp.zeros_like(next(iter(top.values())))
     return jnp.stack([top.get(branch, none) for branch in BRANCHES], axis=-1)
-
-
-def run_batch(
-    compute: Callable[..., tuple[jax.Array, jax.Array]], params: Any, batch: Batch
-) -> tuple[np.ndarray, np.ndarray]:
-    """Computes flow [sentence, layer, token, branch] and preference [sentence], without filler."""
-    flow, preference = jax.device_get(
-        compute(params, batch.input_ids, batch.attention_mask, batch.mask, batch.right, batch.wrong)
-    )
-    return flow[: len(batch.rows)], preference[: len(batch.rows)]
 
 
 def require_finite(example: Example, flow: np.ndarray) -> None:

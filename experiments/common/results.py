@@ -73,6 +73,7 @@ class RunFolder:
         *,
         overwrite: bool = False,
         resume: bool = False,
+        leads: bool = True,
     ):
         """Opens the folder, made if need be, and changes nothing in it yet.
 
@@ -82,6 +83,8 @@ class RunFolder:
             results: Names of the files that the run will write.
             overwrite: Whether results of another run may be deleted.
             resume: Whether to go on with a run that was stopped; where none is, a new one starts.
+            leads: Whether this process begins and ends the run; of several processes one does, and
+                the others only write parts.
 
         Raises:
             RunError: The folder cannot be written to, or what it holds forbids this run.
@@ -94,12 +97,13 @@ class RunFolder:
         if overwrite and resume:
             raise RunError("--overwrite starts anew and --resume goes on: give one of them")
         self._make()
-        if not overwrite:
+        self._leads = leads
+        if leads and not overwrite:
             self._inspect(resume)
 
     def begin(self) -> None:
         """Claims the folder for this run; unless it resumes, deletes the results of any other."""
-        if self._resumes:
+        if self._resumes or not self._leads:
             return
         stale = {*self._results, *_files_of(self.path / RECORD)}
         # The record goes first: from here on no half-deleted run can be taken for a whole one.

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 import jax
 from absl import app, flags
 
+from experiments.common import processes
 from experiments.common.errors import DataError, ModelError
 from experiments.common.results import RunError, RunFolder, versions
 
@@ -44,15 +45,24 @@ def open_folder(experiment: str, flag_names: Sequence[str], results: Sequence[st
 
     Raises:
         RunError: --output cannot be written to, or holds another run.
+
+    Every process of a run opens the folder, and computes; `leads` tells which one reports.
     """
     identity = {
         "experiment": experiment,
         "flags": {name: flags.FLAGS[name].value for name in (*flag_names, SEED.name, SMOKE.name)},
         "versions": versions(*_PACKAGES),
     }
-    return RunFolder(
-        _OUTPUT.value, identity, results, overwrite=_OVERWRITE.value, resume=_RESUME.value
+    folder = RunFolder(
+        _OUTPUT.value,
+        identity,
+        results,
+        overwrite=_OVERWRITE.value,
+        resume=_RESUME.value,
+        leads=processes.leads(),
     )
+    folder.complete = processes.as_the_first(folder.complete)
+    return folder
 
 
 def command(experiment: str, flag_names: Sequence[str]) -> str:
@@ -83,6 +93,7 @@ def main(experiment: str, run: Callable[[], None], argv: Sequence[str]) -> None:
     for library in ("jax", "huggingface_hub"):
         logging.getLogger(library).setLevel(logging.ERROR)
     _keep_compiled_programs()
+    processes.join()
     try:
         run()
     except (DataError, ModelError, RunError, FloatingPointError, OSError) as error:

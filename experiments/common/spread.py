@@ -68,6 +68,7 @@ def compute_parts(
     compute: Callable[[Sequence[int]], Sequence[Part]],
     found: Callable[[int], Any],
     at_once: int | None = None,
+    first: int = 0,
 ) -> list[Part]:
     """Computes what is not yet in the folder, each process its share.
 
@@ -79,6 +80,7 @@ def compute_parts(
             `seconds` that each took are added to it.
         found: Called with the number of each part that an earlier run left.
         at_once: How many batches go together at most; None for one on each local device.
+        first: Number of the part of the first batch.
 
     Returns:
         The parts of all batches, in their order.
@@ -89,7 +91,7 @@ def compute_parts(
     processes.wait_for_all("the run has begun")
     missing = []
     for number in range(jax.process_index(), len(batches), jax.process_count()):
-        if folder.read_part(number, inputs) is None:
+        if folder.read_part(first + number, inputs) is None:
             missing.append(number)
         else:
             found(number)
@@ -98,9 +100,9 @@ def compute_parts(
         parts = compute(group)
         seconds = np.array((time.perf_counter() - start) / len(group))
         for number, part in zip(group, parts, strict=True):
-            folder.write_part(number, inputs, **part, seconds=seconds)
+            folder.write_part(first + number, inputs, **part, seconds=seconds)
     processes.wait_for_all("all parts are written")
-    parts = [folder.read_part(number, inputs) for number in range(len(batches))]
+    parts = [folder.read_part(first + number, inputs) for number in range(len(batches))]
     processes.wait_for_all("all parts are read")
     assert all(part is not None for part in parts)
     return parts  # pyright: ignore[reportReturnType]

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from experiments.common import online_coding, synthetic
+from experiments.common import online_coding, spread, synthetic
 from experiments.common.classifiers import Architecture, Classifiers, Recipe
 from experiments.common.drawing import Points, Task, draw
 from experiments.common.results import RunFolder, digest
@@ -139,24 +139,26 @@ def compute(preset: Preset, seed: int, group: int, folder: RunFolder) -> list[Ou
     inputs = digest([dataclasses.asdict(preset), dataclasses.asdict(RECIPE), seed, group, drawn])
     groups = [runs[start : start + group] for start in range(0, len(runs), group)]
     steps = sum(len(_steps(preset, size)) for size in sizes) * group * len(groups)
-    outcomes = []
+    places = [(number, block) for number in range(len(groups)) for block in range(len(sizes))]
     with tqdm(total=steps, desc="train", unit="step", smoothing=0.05) as progress:
-        for number, members in enumerate(groups):
-            parts = []
-            for block, size in enumerate(sizes):
-                place = number * len(sizes) + block
-                part = folder.read_part(place, inputs)
-                if part is None:
-                    filled = members + members[-1:] * (group - len(members))
-                    part = _train_block(
-                        classifiers, entropy_of, preset, filled, data, seed, block, progress
-                    )
-                    folder.write_part(place, inputs, **part)
-                else:
-                    progress.update(len(_steps(preset, size)) * group)
-                parts.append(part)
-            outcomes += _outcomes(members, sizes, parts, data)
-    return outcomes
+
+        def compute_one(places_of: Sequence[int]) -> list[spread.Part]:
+            ((number, block),) = (places[place] for place in places_of)
+            members = groups[number]
+            filled = members + members[-1:] * (group - len(members))
+            return [
+                _train_block(classifiers, entropy_of, preset, filled, data, seed, block, progress)
+            ]
+
+        def advance(place: int) -> None:
+            progress.update(len(_steps(preset, sizes[places[place][1]])) * group)
+
+        parts = spread.compute_parts(folder, inputs, places, compute_one, advance, at_once=1)
+    return [
+        outcome
+        for number, members in enumerate(groups)
+        for outcome in _outcomes(members, sizes, parts[number * len(sizes) :][: len(sizes)], data)
+    ]
 
 
 def _steps(preset: Preset, size: int) -> range:

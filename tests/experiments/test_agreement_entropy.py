@@ -11,6 +11,7 @@ from absl.testing import flagsaver
 
 from experiments import entropy_vs_length, sva_entropy
 from experiments.common import path_entropy
+from experiments.common.results import RunFolder
 
 FILES = [
     "figure.pdf", "figure.png", "run.json", "section.md", "sentences.csv", "summary.csv",
@@ -116,24 +117,24 @@ def test_correlation_of_a_bin_is_of_its_sentences():
 def test_a_stopped_run_goes_on_to_the_same_tables(tmp_path, arguments, monkeypatch):
     undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
     run(entropy_vs_length, f"--output={undisturbed}", *arguments)
-    computed = []
+    written = []
 
-    def interrupted(*args):
-        if len(computed) == 1:
+    def interrupted(self, number, *args, **arrays):
+        if len(written) == 1:
             raise KeyboardInterrupt
-        return counted(*args)
+        counted(self, number, *args, **arrays)
 
-    def counted(compute, params, batch):
-        computed.append(batch.rows)
-        return original(compute, params, batch)
+    def counted(self, number, *args, **arrays):
+        written.append(number)
+        original(self, number, *args, **arrays)
 
-    original = path_entropy.run_batch
-    monkeypatch.setattr(path_entropy, "run_batch", interrupted)
+    original = RunFolder.write_part
+    monkeypatch.setattr(RunFolder, "write_part", interrupted)
     with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
         run(entropy_vs_length, f"--output={stopped}", *arguments)
-    monkeypatch.setattr(path_entropy, "run_batch", counted)
+    monkeypatch.setattr(RunFolder, "write_part", counted)
     run(entropy_vs_length, f"--output={stopped}", *arguments, "--resume")
-    assert sorted(row for rows in computed for row in rows) == list(range(12))
+    assert written == list(range(len(written)))
     for name in ("table.csv", "sentences.csv", "summary.csv", "run.json"):
         assert (stopped / name).read_bytes() == (undisturbed / name).read_bytes(), name
 

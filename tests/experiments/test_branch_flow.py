@@ -40,7 +40,8 @@ def compute(masked_lm):
 
 @pytest.fixture(scope="module")
 def flow(compute, masked_lm, batch):
-    return bf.run_batch(compute, masked_lm.model.params, batch)[0]
+    assert len(batch.rows) == len(batch.mask)  # no filler
+    return np.asarray(compute(masked_lm.model.params, *batch.arrays)[0])
 
 
 def oplus_by_loops(top: np.ndarray) -> np.ndarray:
@@ -106,18 +107,18 @@ def test_in_the_last_layer_only_mask_has_skip_and_query(batch, flow):
 def test_a_projection_of_zeros_carries_nothing(masked_lm, batch):
     """Tells the branches apart by their weights instead of by their names."""
     compute = bf.branch_flow(masked_lm.model, "log_prob", "bucket_sum")
-    intact, _ = bf.run_batch(compute, masked_lm.model.params, batch)
+    intact, _ = compute(masked_lm.model.params, *batch.arrays)
     for branch in ("key", "query", "value"):
         params = jax.tree.map(jnp.asarray, masked_lm.model.params)
         projections = params["bert"]["encoder"]["layer"]["0"]["attention"]["self"]
         projections[branch]["kernel"] = jnp.zeros_like(projections[branch]["kernel"])
-        flow, _ = bf.run_batch(compute, params, batch)
+        flow, _ = compute(params, *batch.arrays)
         assert intact[:, 0, :, bf.BRANCHES.index(branch)].any()
         assert not flow[:, 0, :, bf.BRANCHES.index(branch)].any()
 
 
 def test_preference_is_the_models(compute, masked_lm, examples, batch):
-    _, preference = bf.run_batch(compute, masked_lm.model.params, batch)
+    _, preference = compute(masked_lm.model.params, *batch.arrays)
     model = jax.jit(lambda *inputs: masked_lm.model(*inputs).logits)
     logits = model(batch.input_ids, batch.attention_mask)
     for place, row in enumerate(batch.rows):
@@ -140,7 +141,7 @@ def test_log_prob_is_another_quantity_of_the_same_value(masked_lm, batch):
 
 def test_a_value_that_is_not_finite_is_refused(compute, masked_lm, examples, batch):
     params = jax.tree.map(lambda leaf: leaf * np.nan, masked_lm.model.params)
-    flow, _ = bf.run_batch(compute, params, batch)
+    flow, _ = compute(params, *batch.arrays)
     with pytest.raises(FloatingPointError, match=r"grammar:1: the weight .* is not finite"):
         bf.require_finite(examples[0], flow[0])
 

@@ -27,7 +27,8 @@ def batch(examples) -> Batch:
 
 @pytest.fixture(scope="module")
 def found(masked_lm, batch) -> pe.TokenPaths:
-    return pe.run_batch(pe.token_paths(masked_lm.model, "logit"), masked_lm.model.params, batch)
+    compute = pe.token_paths(masked_lm.model, "logit")
+    return pe.of_sentences(compute(masked_lm.model.params, *batch.arrays), batch)
 
 
 def test_only_a_sentences_own_tokens_have_numbers(found, batch, examples):
@@ -44,7 +45,7 @@ def test_a_sentence_alone_and_padded_agree(found, batch, examples, masked_lm):
     (alone,) = make_batches([examples[row]], batch_size=1)
     assert alone.input_ids.shape[1] < batch.input_ids.shape[1]
     compute = pe.token_paths(masked_lm.model, "logit")
-    one = pe.run_batch(compute, masked_lm.model.params, alone)
+    one = pe.of_sentences(compute(masked_lm.model.params, *alone.arrays), alone)
     tokens = len(examples[row].input_ids)
     np.testing.assert_allclose(found.entropy[0, :tokens], one.entropy[0], rtol=1e-5)
     np.testing.assert_allclose(found.log_paths[0, :tokens], one.log_paths[0], rtol=1e-6)

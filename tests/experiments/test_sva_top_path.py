@@ -2,11 +2,13 @@
 
 import json
 import multiprocessing
+import os
 import pathlib
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -19,6 +21,7 @@ from absl.testing import flagsaver
 from experiments import sva_top_path
 from experiments.common import branch_flow
 from experiments.common.models import load_masked_lm
+from experiments.common.results import RunFolder
 from experiments.common.sentences import Sentence
 
 SAME_BYTES = ["ablation.csv", "run.json", "sentences.csv", "summary.csv", "table.csv"]
@@ -213,26 +216,25 @@ def test_dataset_log_prob_and_bucket_sum(tmp_path, arguments, generated, capsys)
 
 
 def test_resume_computes_only_what_is_missing(tmp_path, done, arguments, monkeypatch):
-    computed = []
+    written = []
 
-    def interrupted(compute, params, batch):
-        if len(computed) == 2:
+    def interrupted(self, number, *args, **arrays):
+        if len(written) == 2:
             raise KeyboardInterrupt
-        return counted(compute, params, batch)
+        counted(self, number, *args, **arrays)
 
-    def counted(compute, params, batch):
-        computed.append(batch.rows)
-        return original(compute, params, batch)
+    def counted(self, number, *args, **arrays):
+        written.append(number)
+        original(self, number, *args, **arrays)
 
-    original = branch_flow.run_batch
-    monkeypatch.setattr(branch_flow, "run_batch", interrupted)
+    original = RunFolder.write_part
+    monkeypatch.setattr(RunFolder, "write_part", interrupted)
     with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
         run(f"--output={tmp_path}", *arguments)
     assert not (tmp_path / "table.csv").exists()
-    monkeypatch.setattr(branch_flow, "run_batch", counted)
+    monkeypatch.setattr(RunFolder, "write_part", counted)
     run(f"--output={tmp_path}", *arguments, "--resume")
-    # Each sentence once with the model's weights, once with random ones.
-    assert sorted(row for rows in computed for row in rows) == sorted([*range(12), *range(12)])
+    assert written == list(range(len(written)))
     assert_same(tmp_path, done)
 
 
@@ -263,14 +265,47 @@ def test_killed_again_and_again_and_resumed_is_the_same_run(tmp_path, arguments)
     assert_same(killed, undisturbed)
 
 
-def _start(folder: pathlib.Path, arguments: list[str]):
+def test_eight_devices_write_the_same_files(tmp_path, done, arguments):
+    process = _start(tmp_path / "run", arguments, num_devices=8)
+    process.join()
+    assert process.exitcode == 0
+    assert_same(tmp_path / "run", done)
+
+
+def test_two_processes_write_the_same_files(tmp_path, done, arguments):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+    together = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
+    processes = [
+        _start(tmp_path / "run", arguments, environment={**together, "JAX_PROCESS_ID": str(number)})
+        for number in range(2)
+    ]
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0, 0]
+    assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == RESULTS
+    assert_same(tmp_path / "run", done)
+
+
+def _start(
+    folder: pathlib.Path,
+    arguments: list[str],
+    num_devices: int = 1,
+    environment: Mapping[str, str] | None = None,
+):
     # A fork server imports JAX and the rest once, before any run, so each run starts at once.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["experiments.sva_top_path"])
     command = [sva_top_path.__file__, f"--output={folder}", "--resume", *arguments]
-    process = context.Process(target=app.run, args=(sva_top_path.main, command))
+    process = context.Process(target=_run, args=(command, num_devices, environment or {}))
     process.start()
     return process
+
+
+def _run(command: list[str], num_devices: int, environment: Mapping[str, str]) -> None:
+    os.environ.update(environment)
+    jax.config.update("jax_num_cpu_devices", num_devices)
+    app.run(sva_top_path.main, command)
 
 
 def _killed_when(
