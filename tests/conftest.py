@@ -32,11 +32,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the stock models: one process runs them all, as they share compiled programs."""
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
-
-
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     """Tells what became of the harnesses, where all of them were run."""
     reports = terminalreporter.getreports("passed") + terminalreporter.getreports("failed")
@@ -50,6 +45,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "float32: run with JAX's default, 32-bit types")
+    config.addinivalue_line("markers", "optimised: compiled as by default, slowly")
     config.addinivalue_line("markers", "variant: differs little from a case that is not one")
     if "error" not in config.getini("filterwarnings"):
         config.addinivalue_line("filterwarnings", "error")
@@ -59,11 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
 def precision(request: pytest.FixtureRequest) -> Iterator[None]:
     """Float64 by default; a test of another precision says so by its marker.
 
-    Programs of float64 tests are compiled with few optimisations, which takes less time than they
-    save.
+    Programs are compiled with few optimisations, which takes less time than they save, but where a
+    test asks for what users have.
     """
     wide = request.node.get_closest_marker("float32") is None
-    jax.config.update("jax_disable_most_optimizations", wide)
+    quick = request.node.get_closest_marker("optimised") is None
+    jax.config.update("jax_disable_most_optimizations", quick)
     with jax.enable_x64(wide):
         yield
     jax.config.update("jax_disable_most_optimizations", False)

@@ -11,6 +11,9 @@ import pytest
 import semigrad as sg
 from semigrad.kernels import maximum, maximum_native
 
+# Whether a kernel is vectorised, and how, must not show.
+pytestmark = pytest.mark.optimised
+
 Array = Any
 
 _native = pytest.mark.skipif(

@@ -5,7 +5,6 @@ of its roundings; the tests ask that semigrad's be off by no more than `jax.grad
 """
 
 import functools
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -18,16 +17,9 @@ import semigrad as sg
 
 Array = Any
 
-pytestmark = [pytest.mark.float32, pytest.mark.xdist_group("stock models")]
+pytestmark = [pytest.mark.float32]
 
 SEMIRING = sg.Product(sg.SumProduct(), sg.MaxProduct(), sg.Entropy(), sg.Count())
-
-
-@pytest.fixture(autouse=True)
-def quick_compilation(precision: None) -> Iterator[None]:
-    """Compiles with few optimisations, though in float32: `precision` puts it back."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
 
 
 def _cast(tree: Any, dtype: Any) -> Any:

@@ -4,7 +4,6 @@ Models run eagerly: they share the compiled operations of equal shapes, which ta
 time that compiling every model as a whole would.
 """
 
-from collections.abc import Iterator
 from typing import Any
 
 import jax
@@ -16,7 +15,7 @@ import semigrad as sg
 
 Array = Any
 
-pytestmark = [pytest.mark.float32, pytest.mark.xdist_group("stock models")]
+pytestmark = [pytest.mark.float32]
 
 SEMIRING = sg.Product(
     sg.SumProduct(), sg.MaxProduct(), sg.AbsMaxProduct(), sg.Entropy(), sg.Count()
@@ -28,13 +27,6 @@ DO_NOT_BUILD = {
     "mt5": (TypeError, "clip.. got an unexpected keyword argument 'a_max'"),
     "longt5": (TypeError, "clip.. got an unexpected keyword argument 'a_max'"),
 }
-
-
-@pytest.fixture(autouse=True)
-def quick_compilation(precision: None) -> Iterator[None]:
-    """Compiles with few optimisations, though in float32: `precision` puts it back."""
-    jax.config.update("jax_disable_most_optimizations", True)
-    yield
 
 
 # Those that are always run: one of each kind. All others are left to --exhaustive.

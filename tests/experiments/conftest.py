@@ -15,11 +15,6 @@ from experiments.common.sentences import Sentence
 NUM_SENTENCES = 12
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Runs the tests of a file in one process, where they share what is computed or compiled."""
-    item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture(autouse=True)
 def precision() -> None:
     """Leaves JAX's default types, as the binaries do."""
@@ -62,7 +57,18 @@ def generated() -> list[Sentence]:
 @pytest.fixture(scope="session")
 def tiny_bert(tmp_path_factory: pytest.TempPathFactory, generated: list[Sentence]) -> pathlib.Path:
     """Folder of a random stock Flax BERT, two layers of width 8, that knows the generated words."""
-    folder = tmp_path_factory.mktemp("tiny_bert")
+    return _save_bert(tmp_path_factory.mktemp("tiny_bert"), generated, layers=2)
+
+
+@pytest.fixture(scope="session")
+def tinier_bert(
+    tmp_path_factory: pytest.TempPathFactory, generated: list[Sentence]
+) -> pathlib.Path:
+    """The same of one layer."""
+    return _save_bert(tmp_path_factory.mktemp("tinier_bert"), generated, layers=1)
+
+
+def _save_bert(folder: pathlib.Path, generated: list[Sentence], layers: int) -> pathlib.Path:
     words = {word for s in generated for word in (*s.words, s.right, s.wrong)}
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     vocabulary = special + sorted({word.lower() for word in words} - {"[mask]"})
@@ -71,7 +77,7 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory, generated: list[Sentence
     config = BertConfig(
         vocab_size=len(vocabulary),
         hidden_size=8,
-        num_hidden_layers=2,
+        num_hidden_layers=layers,
         num_attention_heads=2,
         intermediate_size=16,
         max_position_embeddings=64,

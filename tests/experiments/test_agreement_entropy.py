@@ -27,10 +27,10 @@ def run(binary, *arguments: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def arguments(tiny_bert, tmp_path_factory) -> list[str]:
+def arguments(tinier_bert, tmp_path_factory) -> list[str]:
     cache = tmp_path_factory.mktemp("cache")
     small = ["--smoke", "--limit=12", "--batch_size=4", "--spacy_model="]
-    return [f"--model={tiny_bert}", f"--cache_dir={cache}", *small]
+    return [f"--model={tinier_bert}", f"--cache_dir={cache}", *small]
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +88,7 @@ def test_record_and_section_say_what_was_found(by_length):
     assert isinstance(rises["holds"], bool)
     section = (by_length / "section.md").read_text()
     assert "(figures/entropy_vs_length.png)" in section
-    assert "--model=tiny_bert0" in section and str(by_length.parent) not in section
+    assert "--model=tinier_bert0" in section and str(by_length.parent) not in section
 
 
 @pytest.mark.usefixtures("stand_in")

@@ -30,8 +30,28 @@ def run(*arguments: str) -> None:
 
 @pytest.fixture(scope="module")
 def done(tmp_path_factory) -> pathlib.Path:
+    """The folder of a run that was stopped on the way, and computed only what was missing then."""
     folder = tmp_path_factory.mktemp("done")
-    run(f"--output={folder}", f"--cache_dir={folder / 'cache'}")
+    arguments = [f"--output={folder}", f"--cache_dir={folder / 'cache'}"]
+    original, computed = task_grid._train_block, []
+
+    def interrupted(*given):
+        if len(computed) == 17:  # within the second group
+            raise KeyboardInterrupt
+        return counted(*given)
+
+    def counted(*given):
+        computed.append(given)
+        return original(*given)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(task_grid, "_train_block", interrupted)
+        with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
+            run(*arguments)
+        assert not (folder / "table.csv").exists()
+        patched.setattr(task_grid, "_train_block", counted)
+        run(*arguments, "--resume")
+    assert len(computed) == 2 * len(online_coding.training_sizes(40))
     return folder
 
 
@@ -56,31 +76,6 @@ def test_results_are_there_and_say_the_same(done):
     assert record["status"] == "complete"
     assert record["runs"]["all"] == 3
     assert record["quantity_of_interest"].startswith("cross-entropy")
-
-
-def test_a_stopped_run_computes_only_what_is_missing(tmp_path, done, monkeypatch):
-    original, computed = task_grid._train_block, []
-
-    def interrupted(*arguments):
-        if len(computed) == 17:  # within the second group
-            raise KeyboardInterrupt
-        computed.append(arguments)
-        return original(*arguments)
-
-    def counted(*arguments):
-        computed.append(arguments)
-        return original(*arguments)
-
-    monkeypatch.setattr(task_grid, "_train_block", interrupted)
-    arguments = [f"--output={tmp_path}", f"--cache_dir={tmp_path / 'cache'}"]
-    with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
-        run(*arguments)
-    assert not (tmp_path / "table.csv").exists()
-    monkeypatch.setattr(task_grid, "_train_block", counted)
-    run(*arguments, "--resume")
-    assert len(computed) == 2 * len(online_coding.training_sizes(40))
-    for name in SAME_BYTES:
-        assert (tmp_path / name).read_bytes() == (done / name).read_bytes(), name
 
 
 def test_entropy_is_of_paths_from_the_embedding_of_each_position():

@@ -10,8 +10,8 @@ from experiments.common.models import MaskedLM, load_masked_lm
 
 
 @pytest.fixture(scope="module")
-def masked_lm(tiny_bert) -> MaskedLM:
-    return load_masked_lm(str(tiny_bert))
+def masked_lm(tinier_bert) -> MaskedLM:
+    return load_masked_lm(str(tinier_bert))
 
 
 @pytest.fixture(scope="module")
@@ -26,8 +26,12 @@ def batch(examples) -> Batch:
 
 
 @pytest.fixture(scope="module")
-def found(masked_lm, batch) -> pe.TokenPaths:
-    compute = pe.token_paths(masked_lm.model, "logit")
+def compute(masked_lm):
+    return pe.token_paths(masked_lm.model, "logit")
+
+
+@pytest.fixture(scope="module")
+def found(compute, masked_lm, batch) -> pe.TokenPaths:
     return pe.of_sentences(compute(masked_lm.model.params, *batch.arrays), batch)
 
 
@@ -40,16 +44,15 @@ def test_only_a_sentences_own_tokens_have_numbers(found, batch, examples):
         pe.require_finite(examples[row], entropy, log_paths)
 
 
-def test_a_sentence_alone_and_padded_agree(found, batch, examples, masked_lm):
-    row = batch.rows[0]
-    (alone,) = make_batches([examples[row]], batch_size=1)
-    assert alone.input_ids.shape[1] < batch.input_ids.shape[1]
-    compute = pe.token_paths(masked_lm.model, "logit")
-    one = pe.of_sentences(compute(masked_lm.model.params, *alone.arrays), alone)
-    tokens = len(examples[row].input_ids)
-    np.testing.assert_allclose(found.entropy[0, :tokens], one.entropy[0], rtol=1e-5)
-    np.testing.assert_allclose(found.log_paths[0, :tokens], one.log_paths[0], rtol=1e-6)
-    np.testing.assert_allclose(found.preference[0], one.preference[0], rtol=1e-4)
+def test_what_pads_a_sentence_does_not_matter(found, compute, batch, masked_lm):
+    """Not its tokens: no path of non-zero weight leads through a padded position."""
+    padded = batch.attention_mask == 0
+    assert padded.any()
+    ids = np.where(padded, 7, batch.input_ids)
+    other = compute(masked_lm.model.params, ids, *batch.arrays[1:])
+    for leaf, same in zip(pe.of_sentences(other, batch), found, strict=True):
+        np.testing.assert_allclose(leaf, same, rtol=1e-6)
+    assert np.isneginf(other.log_paths[padded]).all() and not np.any(other.entropy[padded])
 
 
 def test_entropy_is_at_most_the_log_of_the_number_of_paths(found):

@@ -56,6 +56,19 @@ def done(tmp_path_factory, arguments) -> pathlib.Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def few(arguments) -> list[str]:
+    """Arguments of a run without untrained models and cuts."""
+    return [*arguments, "--controls=0", "--noablation"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, few) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    run(f"--output={folder}", *few)
+    return folder
+
+
 def read_table(path: pathlib.Path) -> pd.DataFrame:
     return pd.read_csv(path, keep_default_na=False)
 
@@ -215,7 +228,7 @@ def test_dataset_log_prob_and_bucket_sum(tmp_path, arguments, generated, capsys)
     assert "subject: none" in capsys.readouterr().out
 
 
-def test_resume_computes_only_what_is_missing(tmp_path, done, arguments, monkeypatch):
+def test_resume_computes_only_what_is_missing(tmp_path, undisturbed, few, monkeypatch):
     written = []
 
     def interrupted(self, number, *args, **arrays):
@@ -230,12 +243,12 @@ def test_resume_computes_only_what_is_missing(tmp_path, done, arguments, monkeyp
     original = RunFolder.write_part
     monkeypatch.setattr(RunFolder, "write_part", interrupted)
     with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
-        run(f"--output={tmp_path}", *arguments)
+        run(f"--output={tmp_path}", *few)
     assert not (tmp_path / "table.csv").exists()
     monkeypatch.setattr(RunFolder, "write_part", counted)
-    run(f"--output={tmp_path}", *arguments, "--resume")
+    run(f"--output={tmp_path}", *few, "--resume")
     assert written == list(range(len(written)))
-    assert_same(tmp_path, done)
+    assert_same(tmp_path, undisturbed)
 
 
 def assert_same(folder: pathlib.Path, other: pathlib.Path) -> None:
@@ -243,7 +256,7 @@ def assert_same(folder: pathlib.Path, other: pathlib.Path) -> None:
         assert (folder / name).read_bytes() == (other / name).read_bytes(), name
 
 
-def test_killed_again_and_again_and_resumed_is_the_same_run(tmp_path, arguments):
+def test_killed_again_and_again_and_resumed_is_the_same_run(tmp_path, undisturbed, few):
     moments: list[tuple[str, Callable[[pathlib.Path], bool]]] = [
         ("nothing is written", lambda folder: folder.exists()),
         ("the run is recorded", lambda folder: (folder / "run.json").exists()),
@@ -253,38 +266,36 @@ def test_killed_again_and_again_and_resumed_is_the_same_run(tmp_path, arguments)
     ]
     killed = tmp_path / "killed"
     for name, reached in moments:
-        assert _killed_when(reached, killed, arguments), f"the run ended before {name}"
+        assert _killed_when(reached, killed, few), f"the run ended before {name}"
         for path in killed.rglob("*.csv"):
             assert path.read_bytes().endswith(b"\n")
-    undisturbed = tmp_path / "undisturbed"
-    for folder in (killed, undisturbed):
-        process = _start(folder, arguments)
-        process.join()
-        assert process.exitcode == 0
+    process = _start(killed, few)
+    process.join()
+    assert process.exitcode == 0
     assert sorted(entry.name for entry in killed.iterdir()) == RESULTS
     assert_same(killed, undisturbed)
 
 
-def test_eight_devices_write_the_same_files(tmp_path, done, arguments):
-    process = _start(tmp_path / "run", arguments, num_devices=8)
+def test_eight_devices_write_the_same_files(tmp_path, undisturbed, few):
+    process = _start(tmp_path / "run", few, num_devices=8)
     process.join()
     assert process.exitcode == 0
-    assert_same(tmp_path / "run", done)
+    assert_same(tmp_path / "run", undisturbed)
 
 
-def test_two_processes_write_the_same_files(tmp_path, done, arguments):
+def test_two_processes_write_the_same_files(tmp_path, undisturbed, few):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     together = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
     processes = [
-        _start(tmp_path / "run", arguments, environment={**together, "JAX_PROCESS_ID": str(number)})
+        _start(tmp_path / "run", few, environment={**together, "JAX_PROCESS_ID": str(number)})
         for number in range(2)
     ]
     for process in processes:
         process.join()
     assert [process.exitcode for process in processes] == [0, 0]
     assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == RESULTS
-    assert_same(tmp_path / "run", done)
+    assert_same(tmp_path / "run", undisturbed)
 
 
 def _start(
