@@ -368,7 +368,7 @@ def _setup(
         f"A token's number: {top_path_flags.method()}, by the branch through which "
         'it enters the layer, from its hidden units by "oplus"; in logits per unit of layer input; '
         "0 where no path is positive. Intervals are over models (95 %, bootstrap).",
-        f"Controls: {controls} draws of random weights from the model's own initialiser.",
+        f"Controls: random weights from the model's own initialiser, draws: {controls}.",
         f"Time: {trained.seconds / 60:.1f} minutes to train all models together, "
         f"{sum(arrays['seconds'] for *_, arrays in found) / 60:.1f} to look at them, on "
         f"{os.cpu_count()} cores, compiling included.",

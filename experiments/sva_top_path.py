@@ -260,7 +260,7 @@ def _setup(task: agreement.Task, controls: int, name: str, seconds: float) -> li
         f"A token's number: {top_path_flags.method()}, by the branch through which "
         f'it enters the layer, from its hidden units by "{_AGGREGATE.value}"; in '
         f"{_UNITS[agreement.QOI.value]} per unit of layer input; 0 where no path is positive.",
-        f"Controls: {controls} draws of random weights from the model's own initialiser.",
+        f"Controls: random weights from the model's own initialiser, draws: {controls}.",
         f"Time: {seconds / 60:.1f} minutes on {os.cpu_count()} cores, compiling included, training "
         "and parsing not.",
         *_ABOUT.value,
