@@ -47,6 +47,9 @@ _MIN_EPOCHS = flags.DEFINE_integer(
 _EPOCHS = flags.DEFINE_integer(
     "epochs", 200, "Passes over the points at most, if not all are right before.", lower_bound=1
 )
+_DROPOUT = flags.DEFINE_float(
+    "dropout", 0.0, "Share of units that training leaves out.", lower_bound=0.0, upper_bound=0.9
+)
 _POINTS = flags.DEFINE_integer("points", 1000, "Validation points to look at.", lower_bound=2)
 
 # --help shows the shared flags too.
@@ -56,7 +59,7 @@ flags.adopt_module_key_flags(top_path_flags)
 _EXPERIMENT = "first_token_repeated"
 _FLAGS = (
     *top_path_flags.FLAG_NAMES,
-    *(flag.name for flag in (_MODELS, _MIN_EPOCHS, _EPOCHS, _POINTS)),
+    *(flag.name for flag in (_MODELS, _MIN_EPOCHS, _EPOCHS, _DROPOUT, _POINTS)),
 )
 _TABLE, _SUMMARY, _MODEL_TABLE, _CUTS = "table.csv", "summary.csv", "models.csv", "ablation.csv"
 _RESULTS = (
@@ -110,7 +113,7 @@ def analyse() -> None:
     points = drawing.draw(task, run.SEED.value, sizes)
     folder.begin()
     recipe = classifiers.Recipe(epochs=2 if run.SMOKE.value else _EPOCHS.value)
-    programs = classifiers.Classifiers(_ARCHITECTURE, recipe)
+    programs = classifiers.Classifiers(_architecture(), recipe)
     trained = _train(programs, points, num_models, folder)
     kept = np.arange(num_models) if run.SMOKE.value else np.flatnonzero(trained.accuracy == 1)
     if not len(kept):
@@ -125,6 +128,10 @@ def analyse() -> None:
     found = _look(programs.model, trained.params, random, kept, some, folder)
     if processes.leads():
         _report(trained, kept, some, found, folder)
+
+
+def _architecture() -> classifiers.Architecture:
+    return dataclasses.replace(_ARCHITECTURE, dropout=_DROPOUT.value)
 
 
 def _train(
@@ -316,7 +323,7 @@ def _report(
         {
             "quantity_of_interest": _QUANTITY,
             "max_product": top_path_flags.method(),
-            "architecture": dataclasses.asdict(_ARCHITECTURE),
+            "architecture": dataclasses.asdict(_architecture()),
             "models": {"trained": len(trained.accuracy), "kept": len(kept)},
             "findings": report.as_records(said),
         }
@@ -359,8 +366,8 @@ def _setup(
         f"points, of which {len(points.labels):,} validation points are looked at "
         f"({int(points.labels.sum()):,} with a repeat).",
         f"Models: {len(trained.accuracy)} stock FlaxBertForSequenceClassification, 1 layer, hidden "
-        f"size {shape.hidden}, {shape.heads} heads, intermediate {shape.intermediate}, no dropout, "
-        "each with its own seed; Adam at 1e-3, batches of 32, for "
+        f"size {shape.hidden}, {shape.heads} heads, intermediate {shape.intermediate}, each "
+        f"with its own seed; Adam at 1e-3, dropout {_DROPOUT.value}, batches of 32, for "
         f"{_MIN_EPOCHS.value} epochs and on until every validation point is right, which took "
         f"{trained.epochs.min()} to {trained.epochs.max()} epochs. "
         f"{len(kept)} got there and are looked at.",
@@ -385,7 +392,7 @@ def _notes() -> list[str]:
         "the sequence's tokens. Magnitudes of the change are compared in pairs within a token; "
         "one token of each type and point.",
         "The paper's model was trained with dropout, by its name in the paper's code 0.2; those "
-        "here without.",
+        f"here with {_DROPOUT.value}.",
         *top_path_flags.differences_from_paper(),
     ]
 

@@ -28,7 +28,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--exhaustive",
         action="store_true",
-        help="run all of JAX's harnesses, stock models and cases in float32, not a sample of each",
+        help="run all cases, of JAX's harnesses and of stock models, not a sample of each",
     )
 
 

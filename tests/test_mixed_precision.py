@@ -48,7 +48,11 @@ def _float32(name: str, rounded_to: str) -> tuple[Any, Any]:
         ("vit", False, "float16"),
     ],
 )
-def test_low_precision(name: str, params_too: bool, dtype: str) -> None:
+def test_low_precision(
+    name: str, params_too: bool, dtype: str, request: pytest.FixtureRequest
+) -> None:
+    if name == "bert" and not request.config.getoption("--exhaustive"):
+        pytest.skip("run with --exhaustive")
     f, params = models.build(name, jnp.dtype(dtype))
     rounded = _cast(params, dtype)
     params = rounded if params_too else _cast(rounded, "float32")

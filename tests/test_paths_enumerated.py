@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import oracles
 import pytest
-from cases import BY_NAME, CASES, REPRESENTATIVE, Case
+from cases import BY_NAME, CASES, REPRESENTATIVE, SAMPLE, Case
 from checks import (
     SEMIRINGS,
     assert_trees_close,
@@ -42,8 +42,10 @@ def _want(case: Case, names: tuple[str, ...], samples: int) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("case", _MARKED)
-def test_jit_of_vmap(case: Case) -> None:
+def test_jit_of_vmap(case: Case, request: pytest.FixtureRequest) -> None:
     """And sum-product, beside, what `jax.grad` gives."""
+    if case not in SAMPLE and not request.config.getoption("--exhaustive"):
+        pytest.skip("run with --exhaustive")
     names = ("sum", *TELLING)
     backprop = jax.vmap(sg.backprop(case.f, product(names), case.argnums))
     gradient = jax.vmap(jax.grad(case.f, case.argnums))

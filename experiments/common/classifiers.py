@@ -38,6 +38,8 @@ class Architecture:
         hidden: Width of the hidden layers.
         heads: Attention heads of a layer.
         intermediate: Width of the feed-forward layers.
+        dropout: Share of the hidden units, and of what attends, that each step of training leaves
+            out.
     """
 
     length: int = 36
@@ -47,11 +49,12 @@ class Architecture:
     hidden: int = 64
     heads: int = 4
     intermediate: int = 32
+    dropout: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """How classifiers are trained: Adam, without dropout, the learning rate constant.
+    """How classifiers are trained: Adam, the learning rate constant.
 
     Attributes:
         epochs: Passes over the points.
@@ -96,16 +99,24 @@ def make_model(architecture: Architecture) -> FlaxBertForSequenceClassification:
         num_attention_heads=architecture.heads,
         intermediate_size=architecture.intermediate,
         max_position_embeddings=architecture.length,
-        hidden_dropout_prob=0.0,
-        attention_probs_dropout_prob=0.0,
+        hidden_dropout_prob=architecture.dropout,
+        attention_probs_dropout_prob=architecture.dropout,
     )
     return FlaxBertForSequenceClassification(
         config, input_shape=(1, architecture.length), _do_init=False
     )
 
 
-def logits(model: FlaxBertForSequenceClassification, params: Any, inputs: jax.Array) -> jax.Array:
-    """Returns the logits of sequences, int32 [batch, length]: float32 [batch, labels]."""
+def logits(
+    model: FlaxBertForSequenceClassification,
+    params: Any,
+    inputs: jax.Array,
+    dropout: jax.Array | None = None,
+) -> jax.Array:
+    """Returns the logits of sequences, int32 [batch, length]: float32 [batch, labels].
+
+    With a key for `dropout` as in training; without, nothing is left out.
+    """
     outputs: Any = model.module.apply(
         {"params": params},
         inputs,
@@ -113,15 +124,22 @@ def logits(model: FlaxBertForSequenceClassification, params: Any, inputs: jax.Ar
         token_type_ids=jnp.zeros_like(inputs),
         position_ids=jnp.broadcast_to(jnp.arange(inputs.shape[1]), inputs.shape),
         head_mask=None,
+        deterministic=dropout is None,
+        rngs=None if dropout is None else {"dropout": dropout},
     )
     return outputs.logits
 
 
 def losses(
-    model: FlaxBertForSequenceClassification, params: Any, inputs: jax.Array, labels: jax.Array
+    model: FlaxBertForSequenceClassification,
+    params: Any,
+    inputs: jax.Array,
+    labels: jax.Array,
+    dropout: jax.Array | None = None,
 ) -> jax.Array:
-    """Returns the cross-entropy of each sequence, in nats: float32 [batch]."""
-    return optax.softmax_cross_entropy_with_integer_labels(logits(model, params, inputs), labels)
+    """Returns the cross-entropy of each sequence, in nats: float32 [batch]; see `logits`."""
+    scores = logits(model, params, inputs, dropout)
+    return optax.softmax_cross_entropy_with_integer_labels(scores, labels)
 
 
 class Classifiers:
@@ -139,6 +157,7 @@ class Classifiers:
         self.model = make_model(architecture)
         self.recipe = recipe
         self._length = architecture.length
+        self._drops = architecture.dropout > 0
         self._optimizer = optax.adamw(
             recipe.learning_rate, eps=recipe.epsilon, weight_decay=recipe.weight_decay
         )
@@ -168,7 +187,7 @@ class Classifiers:
             params: Where to start from, as `init` gives it.
             inputs: int32 [model, point, length], the points of each model.
             labels: int32 [model, point].
-            seeds: For each model the seed of the order of its points.
+            seeds: For each model the seed of the order of its points, and of dropout.
             sizes: For each model, how many of its first points it is trained on; None for all.
                 A group takes as many steps as its model with the most points.
             epochs: Passes over the points; None for the recipe's.
@@ -187,6 +206,7 @@ class Classifiers:
         ]
         index, weight = (_padded(tables) for tables in zip(*schedules, strict=True))
         total = index.shape[1]
+        keys = np.stack([dropout_keys(seed, total) for seed in seeds])
         epoch = total // recipe.epochs
         state = jax.vmap(self._optimizer.init)(params)
         given = jnp.asarray(inputs), jnp.asarray(labels)
@@ -196,7 +216,8 @@ class Classifiers:
             while done < end:
                 num = min(_STEPS_A_CALL, int(end) - done)
                 room = ((0, 0), (0, _STEPS_A_CALL - num), (0, 0))
-                tables = (np.pad(table[:, done : done + num], room) for table in (index, weight))
+                every = (index, weight, keys)
+                tables = (np.pad(table[:, done : done + num], room) for table in every)
                 params, state = self._advance(num, params, state, *given, *tables)
                 done += num
                 if progress is not None:
@@ -239,11 +260,16 @@ class Classifiers:
         labels: jax.Array,
         index: jax.Array,
         weight: jax.Array,
+        keys: jax.Array,
     ) -> tuple[Any, Any]:
-        """Takes the first `num` steps of the tables: index and weight are [step, batch]."""
+        """Takes the first `num` steps of the tables.
 
-        def loss(params: Any, rows: jax.Array, weight: jax.Array) -> jax.Array:
-            each = losses(self.model, params, inputs[rows], labels[rows])
+        index and weight are [step, batch], keys uint32 [step, 2].
+        """
+
+        def loss(params: Any, rows: jax.Array, weight: jax.Array, key: jax.Array) -> jax.Array:
+            dropout = key if self._drops else None
+            each = losses(self.model, params, inputs[rows], labels[rows], dropout)
             return jnp.sum(each * weight) / jnp.maximum(jnp.sum(weight), 1)
 
         # Equals jax.grad, and does not compute the last layer where the pooler does not read it.
@@ -252,7 +278,7 @@ class Classifiers:
         def step(number: jax.Array, carry: tuple[Any, Any]) -> tuple[Any, Any]:
             params, state = carry
             updates, new_state = self._optimizer.update(
-                gradient(params, index[number], weight[number]), state, params
+                gradient(params, index[number], weight[number], keys[number]), state, params
             )
             new = optax.apply_updates(params, updates), new_state
             is_step = jnp.any(weight[number] > 0)
@@ -286,6 +312,11 @@ def schedule(size: int, seed: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarr
     shape = (-1, recipe.batch_size)
     weight = np.pad(np.ones_like(index, np.float32), ((0, 0), (0, room)))
     return np.pad(index, ((0, 0), (0, room))).reshape(shape), weight.reshape(shape)
+
+
+def dropout_keys(seed: int, steps: int) -> np.ndarray:
+    """Returns a key for each step: uint32 [step, 2]."""
+    return np.random.default_rng([seed, 1]).integers(2**32, size=(steps, 2), dtype=np.uint32)
 
 
 def _padded(tables: Sequence[np.ndarray]) -> np.ndarray:

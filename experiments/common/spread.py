@@ -1,8 +1,9 @@
 """Batches over all devices and processes; each that is done is a part of the run's folder.
 
 A device computes a whole batch at a time, by the same program however many devices there are: so
-the results are the same to the last bit. A part is what becomes of one batch, so a run may be
-resumed on another number of devices, or in other processes.
+the results are the same (to the last bit in any number of processes; XLA divides work on a CPU by
+its number of devices too, which may round otherwise). A part is what becomes of one batch, so a run
+may be resumed on another number of devices, or in other processes.
 """
 
 import functools

@@ -104,3 +104,18 @@ _REPRESENTATIVE = (
     "models/attention_plus_skip",
 )
 REPRESENTATIVE: Sequence[Case] = [BY_NAME[name] for name in _REPRESENTATIVE]
+
+
+def _of_every_primitive(cases: Sequence[Case]) -> list[Case]:
+    """Adds to some cases the first of each primitive that none of them is there for."""
+    found = list(cases)
+    met = {name for case in found for name in case.covers}
+    for case in CASES:
+        if set(case.covers) - met:
+            found.append(case)
+            met |= set(case.covers)
+    return found
+
+
+# What is run without --exhaustive: one case of each kind, and one at least of each primitive.
+SAMPLE: Sequence[Case] = _of_every_primitive(REPRESENTATIVE)

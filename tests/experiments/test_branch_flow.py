@@ -17,8 +17,8 @@ SKIP, KEY, QUERY, VALUE = range(4)
 
 
 @pytest.fixture(scope="module")
-def masked_lm(tiny_bert) -> MaskedLM:
-    return load_masked_lm(str(tiny_bert))
+def masked_lm(tinier_bert) -> MaskedLM:
+    return load_masked_lm(str(tinier_bert))
 
 
 @pytest.fixture(scope="module")

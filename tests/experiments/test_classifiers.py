@@ -11,11 +11,17 @@ import pytest
 from transformers import FlaxBertForSequenceClassification
 
 from experiments.common import synthetic
-from experiments.common.classifiers import Architecture, Classifiers, Recipe, schedule
+from experiments.common.classifiers import (
+    Architecture,
+    Classifiers,
+    Recipe,
+    dropout_keys,
+    schedule,
+)
 from experiments.common.drawing import draw
 
 ARCHITECTURE = Architecture(
-    length=5, vocabulary=8, labels=3, layers=1, hidden=8, heads=2, intermediate=8
+    length=5, vocabulary=8, labels=3, layers=1, hidden=8, heads=2, intermediate=8, dropout=0.3
 )
 RECIPE = Recipe(epochs=3, batch_size=8, learning_rate=1e-2, weight_decay=0.1)
 SIZES = [20, 20, 9]
@@ -82,10 +88,11 @@ def test_training_is_a_plain_loop_over_the_stock_model(points, stock, group):
     inputs, labels = (x[NUMBER] for x in points)
 
     @jax.jit
-    def step(params, state, x, y):
+    def step(params, state, x, y, used, key):
         def mean_loss(params):
-            scores = jax.nn.log_softmax(stock(x, params=params).logits)
-            return -jnp.take_along_axis(scores, y[:, None], axis=1).mean()
+            logits = stock(x, params=params, dropout_rng=key, train=True).logits
+            scores = jnp.take_along_axis(jax.nn.log_softmax(logits), y[:, None], axis=1)
+            return -jnp.average(scores[:, 0], weights=used)
 
         updates, state = optimizer.update(jax.grad(mean_loss)(params), state, params)
         return optax.apply_updates(params, updates), state
@@ -93,9 +100,9 @@ def test_training_is_a_plain_loop_over_the_stock_model(points, stock, group):
     optimizer = optax.adamw(1e-2, weight_decay=0.1)
     params, state = stock.params, optimizer.init(stock.params)
     index, weight = schedule(SIZES[NUMBER], SEEDS[NUMBER], RECIPE)
-    for rows, used in zip(index, weight, strict=True):
-        rows = rows[used == 1]
-        params, state = step(params, state, inputs[rows], labels[rows])
+    keys = dropout_keys(SEEDS[NUMBER], len(index))
+    for rows, used, key in zip(index, weight, keys, strict=True):
+        params, state = step(params, state, inputs[rows], labels[rows], used, key)
     assert_close(one_of(group, NUMBER), params)
 
 

@@ -57,9 +57,9 @@ def done(tmp_path_factory, arguments) -> pathlib.Path:
 
 
 @pytest.fixture(scope="module")
-def few(arguments) -> list[str]:
-    """Arguments of a run without untrained models and cuts."""
-    return [*arguments, "--controls=0", "--noablation"]
+def few(arguments, tinier_bert) -> list[str]:
+    """Arguments of a run without untrained models and cuts, of a model of one layer."""
+    return [*arguments, f"--model={tinier_bert}", "--controls=0", "--noablation"]
 
 
 @pytest.fixture(scope="module")
@@ -258,11 +258,9 @@ def assert_same(folder: pathlib.Path, other: pathlib.Path) -> None:
 
 def test_killed_again_and_again_and_resumed_is_the_same_run(tmp_path, undisturbed, few):
     moments: list[tuple[str, Callable[[pathlib.Path], bool]]] = [
-        ("nothing is written", lambda folder: folder.exists()),
         ("the run is recorded", lambda folder: (folder / "run.json").exists()),
         ("a part is there", lambda folder: (folder / "parts/00000.npz").exists()),
         ("the table is written", lambda folder: any(folder.glob("*table.csv*"))),
-        ("the summary is there", lambda folder: (folder / "summary.csv").exists()),
     ]
     killed = tmp_path / "killed"
     for name, reached in moments:
@@ -276,11 +274,15 @@ def test_killed_again_and_again_and_resumed_is_the_same_run(tmp_path, undisturbe
     assert_same(killed, undisturbed)
 
 
-def test_eight_devices_write_the_same_files(tmp_path, undisturbed, few):
+def test_eight_devices_write_the_same_tables(tmp_path, undisturbed, few):
+    """But for rounding: XLA divides work on a CPU by the number of devices too."""
     process = _start(tmp_path / "run", few, num_devices=8)
     process.join()
     assert process.exitcode == 0
-    assert_same(tmp_path / "run", undisturbed)
+    assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == RESULTS
+    for name in ("sentences.csv", "summary.csv", "table.csv"):
+        table, other = (pd.read_csv(folder / name) for folder in (tmp_path / "run", undisturbed))
+        pd.testing.assert_frame_equal(table, other, rtol=1e-4, atol=1e-7)
 
 
 def test_two_processes_write_the_same_files(tmp_path, undisturbed, few):
