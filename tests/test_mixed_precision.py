@@ -51,7 +51,7 @@ def _float32(name: str, rounded_to: str) -> tuple[Any, Any]:
 def test_low_precision(
     name: str, params_too: bool, dtype: str, request: pytest.FixtureRequest
 ) -> None:
-    if name == "bert" and not request.config.getoption("--exhaustive"):
+    if name != "llama" and not request.config.getoption("--exhaustive"):
         pytest.skip("run with --exhaustive")
     f, params = models.build(name, jnp.dtype(dtype))
     rounded = _cast(params, dtype)

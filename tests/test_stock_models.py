@@ -31,7 +31,7 @@ DO_NOT_BUILD = {
 
 # Those that are always run: one of each kind (BERT has tests of its own). All others are left to
 # --exhaustive.
-SAMPLE = {"equinox", "llama", "lstm", "nnx_transformer", "resnet", "roberta"}
+SAMPLE = {"equinox", "llama", "lstm", "nnx_transformer", "resnet"}
 
 
 @pytest.mark.parametrize("name", models.names())
