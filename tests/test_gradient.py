@@ -32,7 +32,7 @@ def test_jit_float32(case: Case, request: pytest.FixtureRequest) -> None:
     _close(got, want, case.rtol32)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[::2], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", REPRESENTATIVE[::4], ids=lambda c: c.name)
 def test_plain(case: Case) -> None:
     args = case.arguments()
     with strict(case):
@@ -50,7 +50,7 @@ def test_vmap(case: Case) -> None:
     _close(got, want, case.rtol)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[::7], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", REPRESENTATIVE[::15], ids=lambda c: c.name)
 def test_leaks_no_tracer(case: Case) -> None:
     args = case.arguments()
     with jax.checking_leaks():

@@ -65,7 +65,7 @@ def test_other_semirings(case: Case) -> None:
     assert_trees_close(got, _want(case, OTHERS, samples=1), case.rtol)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[::10], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", REPRESENTATIVE[::20], ids=lambda c: c.name)
 @pytest.mark.parametrize("name", SEMIRINGS)
 def test_each_alone_and_eager(name: str, case: Case) -> None:
     semiring, read = SEMIRINGS[name]
