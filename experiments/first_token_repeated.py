@@ -295,6 +295,8 @@ def _report(
     folder.write_table(_CUTS, cut_table)
     cuts = ablation.summarise(cut_table, run.SEED.value)
     how = top_path_flags.title_suffix()
+    if _DROPOUT.value:
+        how += f", trained with dropout {_DROPOUT.value}"
     comparable = top_path_flags.MAX_PRODUCT.value == "published"
     title = f"Top gradient path by branch{how}: FirstTokenRepeatedOnce, {len(kept)} models"
     figures.save(
