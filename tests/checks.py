@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import oracles
+import pytest
 from cases import BY_NAME, Case
 from oracles import Statistics
 
@@ -36,6 +37,14 @@ def product(names: Sequence[str]) -> sg.Product:
 def expected(names: Sequence[str], statistics: Statistics) -> tuple[Any, ...]:
     """The element of `product(names)` by the oracle."""
     return tuple(SEMIRINGS[name][1](statistics) for name in names)
+
+
+def sampled(cases: Sequence[Case]) -> list[Any]:
+    """The cases as parameters of a test, every second one left to --exhaustive."""
+    return [
+        pytest.param(case, id=case.name, marks=[pytest.mark.exhaustive] if number % 2 else [])
+        for number, case in enumerate(cases)
+    ]
 
 
 @functools.lru_cache

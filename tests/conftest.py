@@ -32,8 +32,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the files whose tests take longest, so that the processes end together."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what is for --exhaustive; begins with the files that take longest."""
+    if not config.getoption("--exhaustive"):
+        items[:] = [item for item in items if item.get_closest_marker("exhaustive") is None]
     items.sort(key=lambda item: item.path.stem not in ("test_stock_models", "test_mixed_precision"))
 
 
@@ -50,6 +52,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "float32: run with JAX's default, 32-bit types")
+    config.addinivalue_line("markers", "exhaustive: run with --exhaustive only")
     config.addinivalue_line("markers", "optimised: compiled as by default, slowly")
     config.addinivalue_line("markers", "variant: differs little from a case that is not one")
     if "error" not in config.getini("filterwarnings"):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from cases import CASES, REPRESENTATIVE, Case
-from checks import assert_trees_close, strict
+from checks import assert_trees_close, sampled, strict
 
 import semigrad as sg
 
@@ -32,7 +32,7 @@ def test_jit_float32(case: Case, request: pytest.FixtureRequest) -> None:
     _close(got, want, case.rtol32)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[::4], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", sampled(REPRESENTATIVE[::2]))
 def test_plain(case: Case) -> None:
     args = case.arguments()
     with strict(case):
@@ -50,7 +50,7 @@ def test_vmap(case: Case) -> None:
     _close(got, want, case.rtol)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[::15], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", sampled(REPRESENTATIVE[::7]))
 def test_leaks_no_tracer(case: Case) -> None:
     args = case.arguments()
     with jax.checking_leaks():

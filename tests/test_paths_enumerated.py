@@ -15,6 +15,7 @@ from checks import (
     oracle,
     primitives_of,
     product,
+    sampled,
     stack_trees,
     strict,
 )
@@ -57,7 +58,7 @@ def test_jit_of_vmap(case: Case, request: pytest.FixtureRequest) -> None:
         assert_trees_close(own, grad, case.rtol)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[::2], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", sampled(REPRESENTATIVE))
 def test_other_semirings(case: Case) -> None:
     with strict(case):
         got = jax.jit(sg.backprop(case.f, product(OTHERS), case.argnums))(*case.arguments())
@@ -65,7 +66,7 @@ def test_other_semirings(case: Case) -> None:
     assert_trees_close(got, _want(case, OTHERS, samples=1), case.rtol)
 
 
-@pytest.mark.parametrize("case", REPRESENTATIVE[::20], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", sampled(REPRESENTATIVE[::10]))
 @pytest.mark.parametrize("name", SEMIRINGS)
 def test_each_alone_and_eager(name: str, case: Case) -> None:
     semiring, read = SEMIRINGS[name]
