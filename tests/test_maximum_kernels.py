@@ -1,6 +1,10 @@
 """The kernels of the max contraction give the same bits: on a plain loop's, and on each other's."""
 
 import functools
+import os
+import pathlib
+import subprocess
+import sys
 from typing import Any
 
 import jax
@@ -141,6 +145,24 @@ def test_every_instruction_set_gives_the_same_bits() -> None:
             assert number or name == "portable"
     finally:
         semigrad_native.use(semigrad_native.widest())
+
+
+def test_a_native_build_without_a_compiler_says_so(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("setuptools")
+    native = pathlib.Path(__file__).parents[1] / "native"
+    build = ["build_ext", f"--build-temp={tmp_path}", f"--build-lib={tmp_path}"]
+    ended = subprocess.run(
+        [sys.executable, "setup.py", *build],
+        cwd=native,
+        env={**os.environ, "CC": "no-such-compiler", "CXX": "no-such-compiler"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    message = ended.stderr.splitlines()[-1]
+    assert message.startswith("semigrad-native needs a C++17 compiler")
+    assert "no-such-compiler: not found" in message and "semigrad itself needs none" in message
 
 
 @pytest.mark.parametrize("semiring", [sg.MaxProduct, sg.AbsMaxProduct])

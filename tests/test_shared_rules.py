@@ -1,11 +1,14 @@
 """A sweep traces a rule once for equal equations, and never for equations that only look equal."""
 
 import collections
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.extend.core import Literal
 
 import semigrad as sg
 from semigrad import interpreter
@@ -61,3 +64,34 @@ def test_a_sign_of_zero_is_a_difference() -> None:
     np.testing.assert_array_equal(branches.max, 0)
     assert interpreter._identity(0.0) != interpreter._identity(-0.0)
     assert interpreter._identity(np.float32(1)) != interpreter._identity(np.float64(1))
+
+
+@pytest.mark.parametrize("semiring", [sg.Entropy(), sg.LogSumProduct(), sg.MaxProduct("xla")])
+def test_lifts_of_weights_that_a_loop_shares_depend_on_no_step(semiring: sg.Semiring) -> None:
+    """So that XLA can compute them before the loop."""
+
+    def f(x: jax.Array, w: jax.Array) -> jax.Array:
+        step = lambda h, _: (jnp.tanh(w @ h), None)
+        return jnp.sum(jax.lax.scan(step, x, length=3)[0])
+
+    size = 37
+    traced = jax.make_jaxpr(sg.backprop(f, semiring))(jnp.ones(size), jnp.ones((size, size)))
+    *_, reverse = (eqn for eqn in traced.eqns if eqn.primitive.name == "scan")
+    body, shared = reverse.params["jaxpr"].jaxpr, reverse.params["num_consts"]
+    lifts = _computed_from(body, body.invars[:shared], [True] * shared)
+    assert any(lift.aval.size >= size**2 for lift in lifts)
+
+
+def _computed_from(jaxpr: Any, inputs: Sequence[Any], known: Sequence[bool]) -> list[Any]:
+    """What is lifted, here and in calls, from the known inputs alone."""
+    found = {v for v, is_known in zip(inputs, known, strict=True) if is_known}
+    lifts = []
+    for eqn in jaxpr.eqns:
+        of = [isinstance(v, Literal) or v in found for v in eqn.invars]
+        if eqn.primitive.name in ("jit", "custom_jvp_call"):
+            inner = eqn.params.get("jaxpr", eqn.params.get("call_jaxpr")).jaxpr
+            lifts += _computed_from(inner, inner.invars, of)
+        if all(of):
+            found |= set(eqn.outvars)
+            lifts += eqn.outvars if eqn.primitive.name in ("mul", "min") else []
+    return lifts

@@ -3,7 +3,8 @@
 A loop over n keeps one [m, k] accumulator, so that the [m, k, n] product is never formed;
 `where(p > acc, p, acc)` compiles to one vector maximum and drops the NaN of zero weight x no path,
 which is right, and genuine NaNs, which are put back afterwards. Two accumulators in one loop would
-not be vectorised under `vmap`: so the smallest product is minus the largest of the negated ends.
+not be vectorised under `vmap`: so the smallest product is minus the largest of the negated ends,
+which are more rows of the same contraction.
 """
 
 import jax
@@ -23,10 +24,13 @@ _SHORTEST = 2 * _STEPS
 
 def contract(weight: Array, ends: tuple[Array, ...]) -> tuple[Array, ...]:
     """See maximum.contract; no axis is empty."""
+    weight = jnp.minimum(weight, order.after(jnp.inf, ends[0]))
     if len(ends) == 1:
         return (_largest(jnp.abs(weight), ends),)
     high, low = ends
-    return _largest(weight, (high, low)), -_largest(weight, (-low, -high))
+    rows = jnp.concatenate([high, -low], 1), jnp.concatenate([low, -high], 1)
+    largest = _largest(weight, rows)
+    return largest[:, : high.shape[1]], -largest[:, high.shape[1] :]
 
 
 def nothing(weight: Array, ends: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -40,7 +44,6 @@ def nothing(weight: Array, ends: tuple[Array, ...]) -> tuple[Array, ...]:
 def _largest(weight: Array, ends: tuple[Array, ...]) -> Array:
     """Returns the upper ends; jitted to be traced once per shape, however often it is used."""
     n = weight.shape[2]
-    weight = jnp.minimum(weight, order.after(jnp.inf, ends[0]))
     steps = _STEPS if n >= _SHORTEST else 1
     columns = _columns(weight, ends, -n % steps)
 

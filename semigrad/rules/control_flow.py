@@ -15,6 +15,7 @@ from jax import lax
 from semigrad import _compat, interpreter
 from semigrad.graph import Constant, Equation
 from semigrad.interpreter import Program
+from semigrad.kernels import order
 from semigrad.registry import INTERNAL, Site, register_rule
 from semigrad.semirings.base import Element
 
@@ -99,9 +100,10 @@ def _scan(
         (fixed_cts, carry_cts), (carry, here, stacked_cts) = state, at
         values = interpreter.evaluate(program, [*constants, *carry, *here])
         starts = zip([*carried, *stacked], [*carry_cts, *stacked_cts], strict=True)
-        found = interpreter.sweep(
-            program, values, semiring, cotangents_of=[(outputs[i], ct) for i, ct in starts]
-        )
+        with order.at_once():
+            found = interpreter.sweep(
+                program, values, semiring, cotangents_of=[(outputs[i], ct) for i, ct in starts]
+            )
         new = [found.get(inputs[i]) for i in fixed]
         fixed_cts = [
             ct if more is None else semiring.plus(ct, more)
