@@ -34,12 +34,13 @@ from experiments.common import (
     spread,
     synthetic,
     top_path_flags,
+    until_right,
 )
 from experiments.common.errors import ModelError
 from experiments.common.results import RunFolder, digest
 
 _MODELS = flags.DEFINE_integer(
-    "models", 5, "How many models to train, each with a seed of its own.", lower_bound=1
+    "models", 10, "How many models to train, each with a seed of its own.", lower_bound=1
 )
 _MIN_EPOCHS = flags.DEFINE_integer(
     "min_epochs", 42, "Passes over the points at least, also if all are right.", lower_bound=1
@@ -48,7 +49,7 @@ _EPOCHS = flags.DEFINE_integer(
     "epochs", 200, "Passes over the points at most, if not all are right before.", lower_bound=1
 )
 _DROPOUT = flags.DEFINE_float(
-    "dropout", 0.0, "Share of units that training leaves out.", lower_bound=0.0, upper_bound=0.9
+    "dropout", 0.1, "Share of units that training leaves out.", lower_bound=0.0, upper_bound=0.9
 )
 _POINTS = flags.DEFINE_integer("points", 1000, "Validation points to look at.", lower_bound=2)
 
@@ -75,24 +76,6 @@ _BYTES_PER_ROW = 80
 _RANDOM_SEEDS = 1_000_000
 
 
-@dataclasses.dataclass(frozen=True)
-class Trained:
-    """Models that were trained together.
-
-    Attributes:
-        params: Their parameters, one pytree with a leading axis; of each model those after the
-            first epoch with all validation points right from --min_epochs on, or the last.
-        epochs: [model], how many epochs that took.
-        accuracy: [model], share of validation points that are right.
-        seconds: How long the training took, compiling included.
-    """
-
-    params: Any
-    epochs: np.ndarray
-    accuracy: np.ndarray
-    seconds: float
-
-
 def analyse() -> None:
     """Runs the experiment that the flags describe."""
     folder = run.open_folder(_EXPERIMENT, _FLAGS, _RESULTS)
@@ -114,15 +97,16 @@ def analyse() -> None:
     folder.begin()
     recipe = classifiers.Recipe(epochs=2 if run.SMOKE.value else _EPOCHS.value)
     programs = classifiers.Classifiers(_architecture(), recipe)
-    trained = _train(programs, points, num_models, folder)
+    seeds = [run.SEED.value + number for number in range(num_models)]
+    trained = until_right.train(programs, points, seeds, _MIN_EPOCHS.value, folder)
     kept = np.arange(num_models) if run.SMOKE.value else np.flatnonzero(trained.accuracy == 1)
     if not len(kept):
         raise ModelError(
             f"none of {num_models} models got every validation point right in {recipe.epochs} "
             f"epochs, the best {trained.accuracy.max():.1%} of them; give more --epochs"
         )
-    seeds = run.SEED.value + _RANDOM_SEEDS + np.arange(num_controls)
-    random = programs.init([int(seed) for seed in seeds]) if num_controls else None
+    others = [run.SEED.value + _RANDOM_SEEDS + number for number in range(num_controls)]
+    random = programs.init(others) if num_controls else None
     validation = points["validation"]
     some = drawing.Points(validation.inputs[:num_points], validation.labels[:num_points])
     found = _look(programs.model, trained.params, random, kept, some, folder)
@@ -132,66 +116,6 @@ def analyse() -> None:
 
 def _architecture() -> classifiers.Architecture:
     return dataclasses.replace(_ARCHITECTURE, dropout=_DROPOUT.value)
-
-
-def _train(
-    programs: classifiers.Classifiers,
-    points: dict[str, drawing.Points],
-    count: int,
-    folder: RunFolder,
-) -> Trained:
-    """Trains each model until every validation point is right, or takes them from their part."""
-    inputs = digest([[split.inputs, split.labels] for split in points.values()])
-    seeds = [run.SEED.value + number for number in range(count)]
-    initial = programs.init(seeds)
-    leaves, structure = jax.tree.flatten(initial)
-
-    def compute(_: Sequence[int]) -> list[spread.Part]:
-        trained = _train_anew(programs, initial, points, seeds)
-        arrays = {f"leaf_{i}": np.asarray(x) for i, x in enumerate(jax.tree.leaves(trained.params))}
-        return [{"epochs": trained.epochs, "accuracy": trained.accuracy, **arrays}]
-
-    (part,) = spread.compute_parts(folder, inputs, [0], compute, found=lambda number: None)
-    params = jax.tree.unflatten(structure, [part[f"leaf_{i}"] for i in range(len(leaves))])
-    return Trained(params, part["epochs"], part["accuracy"], float(part["seconds"]))
-
-
-def _train_anew(
-    programs: classifiers.Classifiers,
-    initial: Any,
-    points: dict[str, drawing.Points],
-    seeds: Sequence[int],
-) -> Trained:
-    count, epochs = len(seeds), programs.recipe.epochs
-
-    def for_each(name: str) -> tuple[np.ndarray, np.ndarray]:
-        split = points[name]
-        return np.stack([split.inputs] * count), np.stack([split.labels] * count)
-
-    training, validation = for_each("train"), for_each("validation")
-    kept = Trained(initial, np.zeros(count, int), np.zeros(count), 0.0)
-
-    def keep(epoch: int, params: Any) -> bool:
-        """Keeps the parameters of models whose training goes on; stops once it does for none."""
-        nonlocal kept
-        is_open = (kept.accuracy < 1) | (kept.epochs < _MIN_EPOCHS.value)
-        accuracy = programs.evaluate(params, *validation).accuracy
-
-        def newer(new: Any, old: Any) -> Any:
-            return jnp.where(is_open.reshape(-1, *(1,) * (new.ndim - 1)), new, old)
-
-        kept = Trained(
-            jax.tree.map(newer, params, kept.params),
-            np.where(is_open, epoch, kept.epochs),
-            np.where(is_open, accuracy, kept.accuracy),
-            0.0,
-        )
-        return bool((kept.accuracy == 1).all() and kept.epochs.min() >= _MIN_EPOCHS.value)
-
-    steps = -(-training[1].shape[1] // programs.recipe.batch_size) * epochs
-    with tqdm(total=steps * count, desc="train", unit="step") as progress:
-        programs.train(initial, *training, seeds, stop=keep, progress=progress)
-    return kept
 
 
 def _look(
@@ -226,7 +150,7 @@ def _look(
     on_devices = spread.over_devices(
         lambda points, own: jax.vmap(functools.partial(of_point, own))(*points)
     )
-    shared = (points.inputs, points.labels, places_of_types(points.inputs, run.SEED.value))
+    shared = (points.inputs, points.labels, figure2.places_of_types(points.inputs, run.SEED.value))
     work = [("trained", int(number), params) for number in kept]
     if random is not None:
         work += [("random", n, random) for n in range(len(jax.tree.leaves(random)[0]))]
@@ -252,25 +176,8 @@ def _look(
     return [(*which[:2], part) for which, part in zip(work, parts, strict=True)]
 
 
-def places_of_types(inputs: np.ndarray, seed: int) -> np.ndarray:
-    """Returns where a token of each of `figure2.TYPES` stands, -1 where none does.
-
-    Args:
-        inputs: int [point, position].
-        seed: Chooses among tokens of one type.
-    """
-    types = figure2.types_of(inputs)
-    order = np.random.default_rng(seed).random(inputs.shape)
-    places = []
-    for number in range(len(figure2.TYPES)):
-        is_of = types == number
-        place = np.where(is_of, order, 2).argmin(axis=1)
-        places.append(np.where(is_of.any(axis=1), place, -1))
-    return np.stack(places, axis=1).astype(np.int32)
-
-
 def _report(
-    trained: Trained,
+    trained: until_right.Trained,
     kept: np.ndarray,
     points: drawing.Points,
     found: Sequence[tuple[str, int, dict[str, np.ndarray]]],
@@ -291,11 +198,11 @@ def _report(
     columns = {"model": numbers, "seed": run.SEED.value + numbers, "epochs": trained.epochs}
     columns |= {"validation_accuracy": trained.accuracy, "kept": np.isin(numbers, kept)}
     folder.write_table(_MODEL_TABLE, pd.DataFrame(columns))
-    cut_table = _cut_table(points, found)
+    cut_table = figure2.cuts(points.inputs, found, run.SEED.value)
     folder.write_table(_CUTS, cut_table)
     cuts = ablation.summarise(cut_table, run.SEED.value)
     how = top_path_flags.title_suffix()
-    if _DROPOUT.value:
+    if _DROPOUT.value != _DROPOUT.default:
         how += f", trained with dropout {_DROPOUT.value}"
     comparable = top_path_flags.MAX_PRODUCT.value == "published"
     title = f"Top gradient path by branch{how}: FirstTokenRepeatedOnce, {len(kept)} models"
@@ -335,26 +242,8 @@ def _report(
     print(f"\nResults are in {folder.path}.")
 
 
-def _cut_table(
-    points: drawing.Points, found: Sequence[tuple[str, int, dict[str, np.ndarray]]]
-) -> pd.DataFrame:
-    """Returns the effects of cuts in the trained models, a model being the unit."""
-    places = places_of_types(points.inputs, run.SEED.value)
-    only = np.array([[branch in ("key", "value") for branch in branch_flow.BRANCHES]])
-    units, tokens, effects, flows, matters = [], [], [], [], []
-    for weights, number, arrays in found:
-        for kind, name in enumerate(figure2.TYPES if weights == "trained" else ()):
-            rows = np.flatnonzero(places[:, kind] >= 0)
-            units += [number] * len(rows)
-            tokens += [f"{name} token"] * len(rows)
-            effects += list(arrays["effects"][rows, kind][:, None])
-            flows += list(arrays["flow"][rows, places[rows, kind]][:, None])
-            matters += [np.ones_like(only) if name == "first" else only] * len(rows)
-    return ablation.tidy(units, tokens, effects, flows, matters)
-
-
 def _setup(
-    trained: Trained,
+    trained: until_right.Trained,
     kept: np.ndarray,
     points: drawing.Points,
     found: Sequence[tuple[str, int, dict[str, np.ndarray]]],
@@ -394,7 +283,7 @@ def _notes() -> list[str]:
         "the sequence's tokens. Magnitudes of the change are compared in pairs within a token; "
         "one token of each type and point.",
         "The paper's model was trained with dropout, by its name in the paper's code 0.2; those "
-        f"here with {_DROPOUT.value}.",
+        f"here with {_DROPOUT.value}; BERT's own is 0.1.",
         *top_path_flags.differences_from_paper(),
     ]
 

@@ -2,14 +2,14 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import jax
 import numpy as np
 import oracles
 import pytest
-from cases import BY_NAME, Case
+from cases import BY_NAME, REPRESENTATIVE, Case
 from oracles import Statistics
 
 import semigrad as sg
@@ -39,11 +39,24 @@ def expected(names: Sequence[str], statistics: Statistics) -> tuple[Any, ...]:
     return tuple(SEMIRINGS[name][1](statistics) for name in names)
 
 
-def sampled(cases: Sequence[Case]) -> list[Any]:
-    """The cases as parameters of a test, every second one left to --exhaustive."""
+def sampled(cases: Sequence[Case], sample: Collection[Case] | None = None) -> list[Any]:
+    """The cases as parameters of a test, those outside the sample left to --exhaustive.
+
+    A run that must be short leaves variants out too, by `-m "not variant"`.
+
+    Args:
+        cases: All of them.
+        sample: Those that are always run; every second one if None.
+    """
     return [
-        pytest.param(case, id=case.name, marks=[pytest.mark.exhaustive] if number % 2 else [])
-        for number, case in enumerate(cases)
+        pytest.param(
+            case,
+            id=case.name,
+            marks=([] if case in always else [pytest.mark.exhaustive])
+            + ([] if case in REPRESENTATIVE else [pytest.mark.variant]),
+        )
+        for always in [cases[::2] if sample is None else sample]
+        for case in cases
     ]
 
 

@@ -21,10 +21,8 @@ def _close(got: object, want: object, rtol: float) -> None:
 
 @pytest.mark.float32
 @pytest.mark.optimised
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_jit_float32(case: Case, request: pytest.FixtureRequest) -> None:
-    if case not in REPRESENTATIVE[::2] and not request.config.getoption("--exhaustive"):
-        pytest.skip("run with --exhaustive")
+@pytest.mark.parametrize("case", sampled(CASES, REPRESENTATIVE[::2]))
+def test_jit_float32(case: Case) -> None:
     args = case.arguments(dtype=np.float32)
     with strict(case):
         got = jax.jit(sg.backprop(case.f, sg.SumProduct(), case.argnums))(*args)

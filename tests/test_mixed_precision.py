@@ -42,17 +42,13 @@ def _float32(name: str, rounded_to: str) -> tuple[Any, Any]:
 @pytest.mark.parametrize(
     ("name", "params_too", "dtype"),
     [
-        ("bert", False, "bfloat16"),
-        ("bert", True, "float16"),
         ("llama", True, "bfloat16"),
-        ("vit", False, "float16"),
+        pytest.param("bert", False, "bfloat16", marks=pytest.mark.exhaustive),
+        pytest.param("bert", True, "float16", marks=pytest.mark.exhaustive),
+        pytest.param("vit", False, "float16", marks=pytest.mark.exhaustive),
     ],
 )
-def test_low_precision(
-    name: str, params_too: bool, dtype: str, request: pytest.FixtureRequest
-) -> None:
-    if name != "llama" and not request.config.getoption("--exhaustive"):
-        pytest.skip("run with --exhaustive")
+def test_low_precision(name: str, params_too: bool, dtype: str) -> None:
     f, params = models.build(name, jnp.dtype(dtype))
     rounded = _cast(params, dtype)
     params = rounded if params_too else _cast(rounded, "float32")

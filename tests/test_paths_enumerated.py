@@ -28,12 +28,6 @@ import semigrad as sg
 TELLING = ("max", "entropy")
 OTHERS = ("absmax", "logsum_1.7", "logsum_0", "count")
 
-# A run that must be short leaves variants out, by `-m "not variant"`.
-_MARKED = [
-    pytest.param(case, marks=[] if case in REPRESENTATIVE else pytest.mark.variant, id=case.name)
-    for case in CASES
-]
-
 
 def _want(case: Case, names: tuple[str, ...], samples: int) -> tuple[Any, ...]:
     return tuple(
@@ -42,11 +36,9 @@ def _want(case: Case, names: tuple[str, ...], samples: int) -> tuple[Any, ...]:
     )
 
 
-@pytest.mark.parametrize("case", _MARKED)
-def test_jit_of_vmap(case: Case, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("case", sampled(CASES, SAMPLE))
+def test_jit_of_vmap(case: Case) -> None:
     """And sum-product, beside, what `jax.grad` gives."""
-    if case not in SAMPLE and not request.config.getoption("--exhaustive"):
-        pytest.skip("run with --exhaustive")
     names = ("sum", *TELLING)
     backprop = jax.vmap(sg.backprop(case.f, product(names), case.argnums))
     gradient = jax.vmap(jax.grad(case.f, case.argnums))

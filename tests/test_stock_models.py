@@ -32,12 +32,14 @@ DO_NOT_BUILD = {
 # Those that are always run: one of each kind (BERT has tests of its own). All others are left to
 # --exhaustive.
 SAMPLE = {"equinox", "llama", "lstm", "nnx_transformer", "resnet"}
+MARKED = [
+    pytest.param(name, marks=[] if name in SAMPLE else pytest.mark.exhaustive)
+    for name in models.names()
+]
 
 
-@pytest.mark.parametrize("name", models.names())
-def test_model(name: str, request: pytest.FixtureRequest) -> None:
-    if name not in SAMPLE and not request.config.getoption("--exhaustive"):
-        pytest.skip("run with --exhaustive")
+@pytest.mark.parametrize("name", MARKED)
+def test_model(name: str) -> None:
     f, params = models.build(name)
     value, gradient = jax.value_and_grad(f)(params)
     got, elements = sg.value_and_backprop(f, SEMIRING)(params)

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from experiments.common import figure4
 from experiments.common.branch_flow import BRANCHES
-from experiments.common.figures import plt
+from experiments.common.figures import plt, whiskers
 from experiments.common.summary import GROUPS
 
 MARKERS = dict(zip(BRANCHES, "osD^", strict=True))
@@ -66,14 +66,6 @@ def plot(
 def dodge(branch: str) -> float:
     """Returns how far a branch's mark stands from the middle of its place on the axis."""
     return (BRANCHES.index(branch) - (len(BRANCHES) - 1) / 2) * _DODGE
-
-
-def whiskers(rows: pd.DataFrame) -> np.ndarray:
-    """Returns the lengths of the two halves of error bars: [2, row].
-
-    Clipped, since rounding can put the mean of equal values outside of their interval.
-    """
-    return np.clip([rows["mean"] - rows["low"], rows["high"] - rows["mean"]], 0, None)
 
 
 def _means(axis: Axes, rows: pd.DataFrame, group: str) -> None:
@@ -140,13 +132,10 @@ def draw_cuts(axis: Axes, rows: pd.DataFrame, places: np.ndarray, unit: str) -> 
     """
     for number, name in enumerate(CUTS):
         marker, colour = _CUT_STYLES[name]
-        low, mean, high = (
-            np.asarray(rows[column], float) for column in (f"{name}_low", name, f"{name}_high")
-        )
         axis.errorbar(
             places + (number - 1) * _DODGE,
-            mean,
-            yerr=np.clip([mean - low, high - mean], 0, None),
+            np.asarray(rows[name], float),
+            yerr=whiskers(rows, name, f"{name}_"),
             fmt=marker,
             color=colour,
             capsize=2,

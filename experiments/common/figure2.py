@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from experiments.common import ablation
 from experiments.common.branch_flow import BRANCHES
 from experiments.common.report import Finding
 from experiments.common.summary import bootstrap_mean
@@ -97,6 +98,23 @@ def types_of(inputs: np.ndarray) -> np.ndarray:
     return types
 
 
+def places_of_types(inputs: np.ndarray, seed: int) -> np.ndarray:
+    """Returns where a token of each of `TYPES` stands, -1 where none does.
+
+    Args:
+        inputs: int [point, position].
+        seed: Chooses among tokens of one type.
+    """
+    types = types_of(inputs)
+    order = np.random.default_rng(seed).random(inputs.shape)
+    places = []
+    for number in range(len(TYPES)):
+        is_of = types == number
+        place = np.where(is_of, order, 2).argmin(axis=1)
+        places.append(np.where(is_of.any(axis=1), place, -1))
+    return np.stack(places, axis=1).astype(np.int32)
+
+
 def tidy(inputs: np.ndarray, labels: np.ndarray, flow: np.ndarray) -> pd.DataFrame:
     """Returns a table of one model with one row for each point, token and branch.
 
@@ -161,6 +179,31 @@ def by_model(table: pd.DataFrame) -> pd.DataFrame:
     keys = ["weights", "model", "type", "branch"]
     means: Any = table.groupby(keys, sort=False)["value"].mean()
     return means.reset_index()
+
+
+def cuts(
+    inputs: np.ndarray, found: Sequence[tuple[str, int, Mapping[str, np.ndarray]]], seed: int
+) -> pd.DataFrame:
+    """Returns the effects of cuts in the trained models, a model being the unit.
+
+    Args:
+        inputs: int [point, position].
+        found: For each model what its weights are, its number, and its `flow`
+            [point, position, branch] and `effects` [point, type, branch].
+        seed: As `places_of_types` was given it.
+    """
+    places = places_of_types(inputs, seed)
+    only = np.array([[branch in ("key", "value") for branch in BRANCHES]])
+    units, tokens, effects, flows, matters = [], [], [], [], []
+    for weights, number, arrays in found:
+        for kind, name in enumerate(TYPES if weights == "trained" else ()):
+            rows = np.flatnonzero(places[:, kind] >= 0)
+            units += [number] * len(rows)
+            tokens += [f"{name} token"] * len(rows)
+            effects += list(arrays["effects"][rows, kind][:, None])
+            flows += list(arrays["flow"][rows, places[rows, kind]][:, None])
+            matters += [np.ones_like(only) if name == "first" else only] * len(rows)
+    return ablation.tidy(units, tokens, effects, flows, matters)
 
 
 def numbers(summary: pd.DataFrame) -> list[Finding]:

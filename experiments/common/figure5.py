@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from experiments.common.difficulty import LEAST_ACCURACY, correlate, curvature
-from experiments.common.report import Finding, Report
+from experiments.common.report import Finding, Report, as_records
 from experiments.common.task_grid import Preset
 from experiments.common.token_entropy import QUANTITY
 
@@ -124,10 +124,7 @@ def record(table: pd.DataFrame, said: Report) -> dict[str, Any]:
         "code_length": "bits, prequential, first block uniform over all labels of the model",
         "entropy": "nats, of the paths from the word embedding of each position, Eq. 3 over units",
         "runs": {"all": len(table), "kept": int(np.count_nonzero(table["kept"]))},
-        "findings": [
-            {"what": f.what, "paper": f.paper, "here": f.here, "holds": f.holds}
-            for f in said.findings
-        ],
+        "findings": as_records(said),
     }
 
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from experiments.common import branch_figure, figure2
 from experiments.common.branch_figure import COLOURS
 from experiments.common.branch_flow import BRANCHES
-from experiments.common.figures import plt
+from experiments.common.figures import plt, whiskers
 
 _NOTE = (
     "Bars: means over models, with 95 % bootstrap intervals over models; dots: each model. Hollow: "
@@ -49,7 +49,7 @@ def _panel(axis: Axes, rows: pd.DataFrame, models: pd.DataFrame, kind: str, pape
     for place, branch in enumerate(BRANCHES):
         row = rows.query("branch == @branch")
         colour = COLOURS[branch]
-        bars = branch_figure.whiskers(row)
+        bars = whiskers(row)
         axis.bar(place, row["mean"], 0.62, color=colour, alpha=0.45, yerr=bars, capsize=4)
         of_branch = models.query("branch == @branch")
         trained, random = (

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 from absl import flags
 from absl.testing import flagsaver
+from interrupting import Parts
 
 from experiments import entropy_vs_length, sva_entropy
-from experiments.common import path_entropy
-from experiments.common.results import RunFolder
+from experiments.common import figure7, path_entropy
 
 FILES = [
     "figure.pdf", "figure.png", "run.json", "section.md", "sentences.csv", "summary.csv",
@@ -108,7 +108,7 @@ def test_correlation_of_a_bin_is_of_its_sentences():
     length = np.repeat([12, 18, 25], 30)
     table = pd.DataFrame({"length": length, "num_attractors": rng.integers(1, 5, 90)})
     table["entropy"] = table.num_attractors + 10.0 * length
-    found = sva_entropy.correlations(table, [(10, 12), (12, 20), (30, 40)], seed=0)
+    found = figure7.correlations(table, [(10, 12), (12, 20), (30, 40)], seed=0)
     assert found.n.tolist() == [30, 30, 30, 30, 0, 0]
     assert found.query("given == ''").value.tolist()[:2] == pytest.approx([1, 1])
 
@@ -117,24 +117,12 @@ def test_correlation_of_a_bin_is_of_its_sentences():
 def test_a_stopped_run_goes_on_to_the_same_tables(tmp_path, arguments, monkeypatch):
     undisturbed, stopped = tmp_path / "undisturbed", tmp_path / "stopped"
     run(entropy_vs_length, f"--output={undisturbed}", *arguments)
-    written = []
-
-    def interrupted(self, number, *args, **arrays):
-        if len(written) == 1:
-            raise KeyboardInterrupt
-        counted(self, number, *args, **arrays)
-
-    def counted(self, number, *args, **arrays):
-        written.append(number)
-        original(self, number, *args, **arrays)
-
-    original = RunFolder.write_part
-    monkeypatch.setattr(RunFolder, "write_part", interrupted)
+    parts = Parts(monkeypatch, stop_after=1)
     with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
         run(entropy_vs_length, f"--output={stopped}", *arguments)
-    monkeypatch.setattr(RunFolder, "write_part", counted)
+    parts.stop_after = None
     run(entropy_vs_length, f"--output={stopped}", *arguments, "--resume")
-    assert written == list(range(len(written)))
+    assert parts.written == list(range(len(parts.written)))
     for name in ("table.csv", "sentences.csv", "summary.csv", "run.json"):
         assert (stopped / name).read_bytes() == (undisturbed / name).read_bytes(), name
 

@@ -9,7 +9,7 @@ from absl import flags
 from absl.testing import flagsaver
 
 from experiments import first_token_repeated
-from experiments.common import figure2
+from experiments.common import figure2, until_right
 from experiments.common.branch_flow import BRANCHES
 
 INPUTS = np.array([[3, 1, 3, 2], [5, 1, 2, 4], [7, 7, 1, 1]])
@@ -34,7 +34,7 @@ def test_smoke_stopped_before_it_reports_goes_on_and_writes_everything(
         with pytest.raises(SystemExit, match="--resume goes on"):
             run(f"--output={done}", *arguments)
     # Neither the training nor a model's numbers are computed again.
-    monkeypatch.setattr(first_token_repeated, "_train_anew", interrupt)
+    monkeypatch.setattr(until_right, "_train_anew", interrupt)
     monkeypatch.setattr(first_token_repeated.jax, "device_get", interrupt)
     run(f"--output={done}", *arguments, "--resume")
     assert "holds" in capsys.readouterr().out
@@ -61,7 +61,7 @@ def test_types_and_places_of_tokens():
         ["first", "other", "other", "other"],
         ["first", "repeated", "other", "other"],
     ]
-    places = first_token_repeated.places_of_types(INPUTS, seed=0)
+    places = figure2.places_of_types(INPUTS, seed=0)
     assert places[:, 0].tolist() == [0, 0, 0]
     assert places[:, 1].tolist() == [2, -1, 1]
     for row, place in enumerate(places[:, 2]):

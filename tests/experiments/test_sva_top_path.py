@@ -17,11 +17,11 @@ import pandas as pd
 import pytest
 from absl import app, flags
 from absl.testing import flagsaver
+from interrupting import Parts
 
 from experiments import sva_top_path
 from experiments.common import branch_flow
 from experiments.common.models import load_masked_lm
-from experiments.common.results import RunFolder
 from experiments.common.sentences import Sentence
 
 SAME_BYTES = ["ablation.csv", "run.json", "sentences.csv", "summary.csv", "table.csv"]
@@ -229,25 +229,13 @@ def test_dataset_log_prob_and_bucket_sum(tmp_path, arguments, generated, capsys)
 
 
 def test_resume_computes_only_what_is_missing(tmp_path, undisturbed, few, monkeypatch):
-    written = []
-
-    def interrupted(self, number, *args, **arrays):
-        if len(written) == 2:
-            raise KeyboardInterrupt
-        counted(self, number, *args, **arrays)
-
-    def counted(self, number, *args, **arrays):
-        written.append(number)
-        original(self, number, *args, **arrays)
-
-    original = RunFolder.write_part
-    monkeypatch.setattr(RunFolder, "write_part", interrupted)
+    parts = Parts(monkeypatch, stop_after=2)
     with pytest.raises(SystemExit, match="stopped; --resume goes on from here"):
         run(f"--output={tmp_path}", *few)
     assert not (tmp_path / "table.csv").exists()
-    monkeypatch.setattr(RunFolder, "write_part", counted)
+    parts.stop_after = None
     run(f"--output={tmp_path}", *few, "--resume")
-    assert written == list(range(len(written)))
+    assert parts.written == list(range(len(parts.written)))
     assert_same(tmp_path, undisturbed)
 
 
