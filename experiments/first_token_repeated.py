@@ -49,18 +49,24 @@ _EPOCHS = flags.DEFINE_integer(
     "epochs", 200, "Passes over the points at most, if not all are right before.", lower_bound=1
 )
 _DROPOUT = flags.DEFINE_float(
-    "dropout", 0.1, "Share of units that training leaves out.", lower_bound=0.0, upper_bound=0.9
-)
+    "dropout", 0.1, "Share of hidden units that training leaves out.",
+    lower_bound=0.0, upper_bound=0.9,
+)  # fmt: skip
+_ATTENTION_DROPOUT = flags.DEFINE_float(
+    "attention_dropout", 0.1, "Share of attention weights that training leaves out.",
+    lower_bound=0.0, upper_bound=0.9,
+)  # fmt: skip
 _POINTS = flags.DEFINE_integer("points", 1000, "Validation points to look at.", lower_bound=2)
 
 # --help shows the shared flags too.
 flags.adopt_module_key_flags(run)
 flags.adopt_module_key_flags(top_path_flags)
 
+_OWN_FLAGS = (_MODELS, _MIN_EPOCHS, _EPOCHS, _DROPOUT, _ATTENTION_DROPOUT, _POINTS)
 _EXPERIMENT = "first_token_repeated"
 _FLAGS = (
     *top_path_flags.FLAG_NAMES,
-    *(flag.name for flag in (_MODELS, _MIN_EPOCHS, _EPOCHS, _DROPOUT, _POINTS)),
+    *(flag.name for flag in _OWN_FLAGS),
 )
 _TABLE, _SUMMARY, _MODEL_TABLE, _CUTS = "table.csv", "summary.csv", "models.csv", "ablation.csv"
 _RESULTS = (
@@ -115,7 +121,8 @@ def analyse() -> None:
 
 
 def _architecture() -> classifiers.Architecture:
-    return dataclasses.replace(_ARCHITECTURE, dropout=_DROPOUT.value)
+    dropout, of_attention = _DROPOUT.value, _ATTENTION_DROPOUT.value
+    return dataclasses.replace(_ARCHITECTURE, dropout=dropout, attention_dropout=of_attention)
 
 
 def _look(
@@ -202,8 +209,8 @@ def _report(
     folder.write_table(_CUTS, cut_table)
     cuts = ablation.summarise(cut_table, run.SEED.value)
     how = top_path_flags.title_suffix()
-    if _DROPOUT.value != _DROPOUT.default:
-        how += f", trained with dropout {_DROPOUT.value}"
+    if any(flag.value != flag.default for flag in (_DROPOUT, _ATTENTION_DROPOUT)):
+        how += f", dropout {_dropouts()}"
     comparable = top_path_flags.MAX_PRODUCT.value == "published"
     title = f"Top gradient path by branch{how}: FirstTokenRepeatedOnce, {len(kept)} models"
     figures.save(
@@ -258,9 +265,9 @@ def _setup(
         f"({int(points.labels.sum()):,} with a repeat).",
         f"Models: {len(trained.accuracy)} stock FlaxBertForSequenceClassification, 1 layer, hidden "
         f"size {shape.hidden}, {shape.heads} heads, intermediate {shape.intermediate}, each "
-        f"with its own seed; Adam at 1e-3, dropout {_DROPOUT.value}, batches of 32, for "
-        f"{_MIN_EPOCHS.value} epochs and on until every validation point is right, which took "
-        f"{trained.epochs.min()} to {trained.epochs.max()} epochs. "
+        f"with its own seed; Adam at 1e-3, dropout {_dropouts()}, batches of 32, for "
+        f"{_MIN_EPOCHS.value} epochs and on until every validation point is right, at most "
+        f"{_EPOCHS.value}, which took {trained.epochs.min()} to {trained.epochs.max()} epochs. "
         f"{len(kept)} got there and are looked at.",
         f"Quantity of interest: {_QUANTITY}.",
         f"A token's number: {top_path_flags.method()}, by the branch through which "
@@ -273,6 +280,10 @@ def _setup(
     ]
 
 
+def _dropouts() -> str:
+    return f"{_DROPOUT.value} (of hidden units) and {_ATTENTION_DROPOUT.value} (of attention)"
+
+
 def _notes() -> list[str]:
     return [
         "The architecture forces that skip and query are 0 for every token but the first: there is "
@@ -283,7 +294,7 @@ def _notes() -> list[str]:
         "the sequence's tokens. Magnitudes of the change are compared in pairs within a token; "
         "one token of each type and point.",
         "The paper's model was trained with dropout, by its name in the paper's code 0.2; those "
-        f"here with {_DROPOUT.value}; BERT's own is 0.1.",
+        f"here with {_dropouts()}; BERT's own is 0.1 of both.",
         *top_path_flags.differences_from_paper(),
     ]
 

@@ -38,8 +38,8 @@ class Architecture:
         hidden: Width of the hidden layers.
         heads: Attention heads of a layer.
         intermediate: Width of the feed-forward layers.
-        dropout: Share of the hidden units, and of what attends, that each step of training leaves
-            out.
+        dropout: Share of the hidden units that each step of training leaves out.
+        attention_dropout: Share of the attention weights that each step of training leaves out.
     """
 
     length: int = 36
@@ -50,6 +50,7 @@ class Architecture:
     heads: int = 4
     intermediate: int = 32
     dropout: float = 0.0
+    attention_dropout: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +101,7 @@ def make_model(architecture: Architecture) -> FlaxBertForSequenceClassification:
         intermediate_size=architecture.intermediate,
         max_position_embeddings=architecture.length,
         hidden_dropout_prob=architecture.dropout,
-        attention_probs_dropout_prob=architecture.dropout,
+        attention_probs_dropout_prob=architecture.attention_dropout,
     )
     return FlaxBertForSequenceClassification(
         config, input_shape=(1, architecture.length), _do_init=False
@@ -157,7 +158,7 @@ class Classifiers:
         self.model = make_model(architecture)
         self.recipe = recipe
         self._length = architecture.length
-        self._drops = architecture.dropout > 0
+        self._drops = max(architecture.dropout, architecture.attention_dropout) > 0
         self._optimizer = optax.adamw(
             recipe.learning_rate, eps=recipe.epsilon, weight_decay=recipe.weight_decay
         )

@@ -21,7 +21,15 @@ from experiments.common.classifiers import (
 from experiments.common.drawing import draw
 
 ARCHITECTURE = Architecture(
-    length=5, vocabulary=8, labels=3, layers=1, hidden=8, heads=2, intermediate=8, dropout=0.3
+    length=5,
+    vocabulary=8,
+    labels=3,
+    layers=1,
+    hidden=8,
+    heads=2,
+    intermediate=8,
+    dropout=0.3,
+    attention_dropout=0.2,
 )
 RECIPE = Recipe(epochs=3, batch_size=8, learning_rate=1e-2, weight_decay=0.1)
 SIZES = [20, 20, 9]
