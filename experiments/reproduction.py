@@ -126,7 +126,7 @@ def _read_run(path: pathlib.Path) -> _Run:
 
 
 def document(runs: Sequence[_Run]) -> str:
-    """Returns the whole document: introduction, versions, and the runs' sections."""
+    """Returns the whole document: introduction, versions, overview, and the runs' sections."""
     by_versions: dict[str, list[str]] = {}
     for found in runs:
         versions = ", ".join(f"{name} {value}" for name, value in found.record["versions"].items())
@@ -135,7 +135,25 @@ def document(runs: Sequence[_Run]) -> str:
         told = [f"Made with {next(iter(by_versions))}."]
     else:
         told = [f"- Made with {v}: {'; '.join(titles)}." for v, titles in by_versions.items()]
-    return "\n".join([_HEAD, *told, "", *(found.section for found in runs)]).rstrip() + "\n"
+    sections = (found.section for found in runs)
+    return "\n".join([_HEAD, *told, "", *_overview(runs), "", *sections]).rstrip() + "\n"
+
+
+def _overview(runs: Sequence[_Run]) -> list[str]:
+    """Counts by run the paper's claims that hold, and names those that do not."""
+    lines = [
+        "## At a glance",
+        "",
+        "| run | claims that hold | claims that do not |",
+        "|---|---:|---|",
+    ]
+    for found in runs:
+        findings = found.record.get("findings", [])
+        claims = [f for f in findings if f["paper"] and f["holds"] is not None]
+        failing = [f["what"] for f in claims if not f["holds"]]
+        holding = f"{len(claims) - len(failing)} of {len(claims)}"
+        lines.append(f"| {found.title} | {holding} | {'; '.join(failing) or '-'} |")
+    return lines
 
 
 def _write(output: pathlib.Path, files: Mapping[str, bytes]) -> None:

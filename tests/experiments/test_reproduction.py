@@ -42,11 +42,26 @@ def test_sections_are_in_the_papers_order_with_their_figures(runs, tmp_path):
     gather(runs, output)
     text = (output / "reproduction.md").read_text()
     titles = [line for line in text.splitlines() if line.startswith("## ")]
-    assert titles == ["## On first", "## On second", "## On second_real", "## On last"]
+    sections = ["## On first", "## On second", "## On second_real", "## On last"]
+    assert titles == ["## At a glance", *sections]
     assert "Made with python 3.11, jax 0.10.2, device cpu." in text
     figures = {path.name: path.read_text() for path in (output / "figures").iterdir()}
     assert figures == {f"{n}.png": n for n in ("first", "second", "second_real", "last")}
     assert sorted(path.name for path in output.iterdir()) == ["figures", "reproduction.md"]
+
+
+def test_overview_counts_the_papers_claims(runs, tmp_path):
+    findings = [
+        {"what": "it rises", "paper": "yes", "holds": True},
+        {"what": "it bends", "paper": "yes", "holds": False},
+        {"what": "a number", "paper": "1.2", "holds": None},
+        {"what": "not in the paper", "paper": "", "holds": False},
+    ]
+    make_run(runs / "d", "entropy_vs_mdl", "third", findings=findings)
+    gather(runs, tmp_path / "docs")
+    text = (tmp_path / "docs/reproduction.md").read_text()
+    assert "| On third | 1 of 2 | it bends |\n" in text
+    assert "| On last | 0 of 0 | - |\n" in text
 
 
 def test_differing_versions_are_told_by_section(runs, tmp_path):
