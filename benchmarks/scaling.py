@@ -149,7 +149,7 @@ def main(argv: Sequence[str]) -> None:
     (folder / "scaling.json").write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2))
     table = exponents(rows, names)
     (folder / "scaling.md").write_text(table)
-    at = ", ".join(f"{value} {name}" for name, value in BASE.items())
+    at = ", ".join(f"{name} {value}" for name, value in BASE.items())
     title = f"BERT of width {HIDDEN}: medians and quartiles of run times around {at}"
     figure = plot(rows, names, title)
     figure.savefig(folder / "scaling.png", dpi=150)
