@@ -1,21 +1,18 @@
 """The binary: what it writes, what it refuses, and that a killed and resumed run is the same."""
 
 import json
-import multiprocessing
-import os
 import pathlib
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 import numpy as np
 import pandas as pd
+import processes
 import pytest
-from absl import app, flags
+from absl import flags
 from absl.testing import flagsaver
 from interrupting import Parts
 
@@ -24,8 +21,10 @@ from experiments.common import branch_flow
 from experiments.common.models import load_masked_lm
 from experiments.common.sentences import Sentence
 
-SAME_BYTES = ["ablation.csv", "run.json", "sentences.csv", "summary.csv", "table.csv"]
-RESULTS = sorted([*SAME_BYTES, "figure.pdf", "figure.png", "section.md"])
+RESULTS = [
+    "ablation.csv", "figure.pdf", "figure.png", "run.json", "section.md", "sentences.csv",
+    "summary.csv", "table.csv",
+]  # fmt: skip
 
 
 def run(*arguments: str) -> None:
@@ -236,35 +235,18 @@ def test_resume_computes_only_what_is_missing(tmp_path, undisturbed, few, monkey
     parts.stop_after = None
     run(f"--output={tmp_path}", *few, "--resume")
     assert parts.written == list(range(len(parts.written)))
-    assert_same(tmp_path, undisturbed)
-
-
-def assert_same(folder: pathlib.Path, other: pathlib.Path) -> None:
-    for name in SAME_BYTES:
-        assert (folder / name).read_bytes() == (other / name).read_bytes(), name
+    processes.assert_same(tmp_path, undisturbed)
 
 
 def test_killed_again_and_again_and_resumed_is_the_same_run(tmp_path, undisturbed, few):
-    moments: list[tuple[str, Callable[[pathlib.Path], bool]]] = [
-        ("the run is recorded", lambda folder: (folder / "run.json").exists()),
-        ("a part is there", lambda folder: (folder / "parts/00000.npz").exists()),
-        ("the table is written", lambda folder: any(folder.glob("*table.csv*"))),
-    ]
-    killed = tmp_path / "killed"
-    for name, reached in moments:
-        assert _killed_when(reached, killed, few), f"the run ended before {name}"
-        for path in killed.rglob("*.csv"):
-            assert path.read_bytes().endswith(b"\n")
-    process = _start(killed, few)
-    process.join()
-    assert process.exitcode == 0
-    assert sorted(entry.name for entry in killed.iterdir()) == RESULTS
-    assert_same(killed, undisturbed)
+    processes.kill_again_and_again(sva_top_path, tmp_path, few)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == RESULTS
+    processes.assert_same(tmp_path, undisturbed)
 
 
 def test_eight_devices_write_the_same_tables(tmp_path, undisturbed, few):
     """But for rounding: XLA divides work on a CPU by the number of devices too."""
-    process = _start(tmp_path / "run", few, num_devices=8)
+    process = processes.start(sva_top_path, tmp_path / "run", few, num_devices=8)
     process.join()
     assert process.exitcode == 0
     assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == RESULTS
@@ -277,48 +259,13 @@ def test_two_processes_write_the_same_files(tmp_path, undisturbed, few):
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = f"127.0.0.1:{server.getsockname()[1]}"
     together = {"JAX_COORDINATOR_ADDRESS": address, "JAX_NUM_PROCESSES": "2"}
-    processes = [
-        _start(tmp_path / "run", few, environment={**together, "JAX_PROCESS_ID": str(number)})
-        for number in range(2)
-    ]
-    for process in processes:
+    own = [{**together, "JAX_PROCESS_ID": str(number)} for number in range(2)]
+    runs = [processes.start(sva_top_path, tmp_path / "run", few, environment=e) for e in own]
+    for process in runs:
         process.join()
-    assert [process.exitcode for process in processes] == [0, 0]
+    assert [process.exitcode for process in runs] == [0, 0]
     assert sorted(entry.name for entry in (tmp_path / "run").iterdir()) == RESULTS
-    assert_same(tmp_path / "run", undisturbed)
-
-
-def _start(
-    folder: pathlib.Path,
-    arguments: list[str],
-    num_devices: int = 1,
-    environment: Mapping[str, str] | None = None,
-):
-    # A fork server imports JAX and the rest once, before any run, so each run starts at once.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["experiments.sva_top_path"])
-    command = [sva_top_path.__file__, f"--output={folder}", "--resume", *arguments]
-    process = context.Process(target=_run, args=(command, num_devices, environment or {}))
-    process.start()
-    return process
-
-
-def _run(command: list[str], num_devices: int, environment: Mapping[str, str]) -> None:
-    os.environ.update(environment)
-    jax.config.update("jax_num_cpu_devices", num_devices)
-    app.run(sva_top_path.main, command)
-
-
-def _killed_when(
-    reached: Callable[[pathlib.Path], bool], folder: pathlib.Path, arguments: list[str]
-) -> bool:
-    """Starts or resumes a run, kills it with SIGKILL at some moment, and tells whether it could."""
-    process = _start(folder, arguments)
-    while process.is_alive() and not reached(folder):
-        time.sleep(0.0005)
-    process.kill()
-    process.join()
-    return process.exitcode == -9
+    processes.assert_same(tmp_path / "run", undisturbed)
 
 
 @pytest.mark.parametrize(
