@@ -31,6 +31,7 @@ from experiments.common import (
     repeated_figure,
     report,
     run,
+    schedules,
     spread,
     synthetic,
     top_path_flags,
@@ -101,7 +102,7 @@ def analyse() -> None:
     sizes = _SMOKE_SIZES if run.SMOKE.value else _SIZES
     points = drawing.draw(task, run.SEED.value, sizes)
     folder.begin()
-    recipe = classifiers.Recipe(epochs=2 if run.SMOKE.value else _EPOCHS.value)
+    recipe = schedules.Recipe(epochs=2 if run.SMOKE.value else _EPOCHS.value)
     programs = classifiers.Classifiers(_architecture(), recipe)
     seeds = [run.SEED.value + number for number in range(num_models)]
     trained = until_right.train(programs, points, seeds, _MIN_EPOCHS.value, folder)

@@ -19,6 +19,8 @@ from tqdm import tqdm
 from transformers import BertConfig, FlaxBertForSequenceClassification
 
 import semigrad as sg
+from experiments.common import schedules
+from experiments.common.schedules import Recipe
 
 # Steps for which one call of the compiled program has room: a call takes seconds, and the same
 # program serves any number of points.
@@ -51,25 +53,6 @@ class Architecture:
     intermediate: int = 32
     dropout: float = 0.0
     attention_dropout: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Recipe:
-    """How classifiers are trained: Adam, the learning rate constant.
-
-    Attributes:
-        epochs: Passes over the points.
-        batch_size: Points of a step; an epoch's last step takes what is left.
-        learning_rate: Of Adam.
-        weight_decay: Of AdamW, each step `learning_rate` times this.
-        epsilon: Of Adam.
-    """
-
-    epochs: int = 50
-    batch_size: int = 32
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    epsilon: float = 1e-8
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,13 +184,13 @@ class Classifiers:
         """
         count, points = labels.shape
         recipe = dataclasses.replace(self.recipe, epochs=epochs or self.recipe.epochs)
-        schedules = [
-            schedule(size, seed, recipe)
+        own = [
+            schedules.steps(size, seed, recipe)
             for size, seed in zip(sizes or [points] * count, seeds, strict=True)
         ]
-        index, weight = (_padded(tables) for tables in zip(*schedules, strict=True))
+        index, weight = (schedules.padded(tables) for tables in zip(*own, strict=True))
         total = index.shape[1]
-        keys = np.stack([dropout_keys(seed, total) for seed in seeds])
+        keys = np.stack([schedules.dropout_keys(seed, total) for seed in seeds])
         epoch = total // recipe.epochs
         state = jax.vmap(self._optimizer.init)(params)
         given = jnp.asarray(inputs), jnp.asarray(labels)
@@ -293,37 +276,6 @@ class Classifiers:
         scores = logits(self.model, params, inputs)
         loss = optax.softmax_cross_entropy_with_integer_labels(scores, labels)
         return loss, jnp.argmax(scores, axis=-1) == labels
-
-
-def schedule(size: int, seed: int, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which points each step of a training takes.
-
-    Args:
-        size: Number of points.
-        seed: Of their order, a new one in each epoch.
-        recipe: Of the training.
-
-    Returns:
-        int32 [step, batch_size], indices of points, and float32 [step, batch_size], their weights:
-        1, or 0 where an epoch's last step has no more points.
-    """
-    rng = np.random.default_rng(seed)
-    room = -size % recipe.batch_size
-    index = rng.permuted(np.tile(np.arange(size, dtype=np.int32), (recipe.epochs, 1)), axis=1)
-    shape = (-1, recipe.batch_size)
-    weight = np.pad(np.ones_like(index, np.float32), ((0, 0), (0, room)))
-    return np.pad(index, ((0, 0), (0, room))).reshape(shape), weight.reshape(shape)
-
-
-def dropout_keys(seed: int, steps: int) -> np.ndarray:
-    """Returns a key for each step: uint32 [step, 2]."""
-    return np.random.default_rng([seed, 1]).integers(2**32, size=(steps, 2), dtype=np.uint32)
-
-
-def _padded(tables: Sequence[np.ndarray]) -> np.ndarray:
-    """Stacks tables of different numbers of steps, with steps of nothing at their ends."""
-    most = max(len(table) for table in tables)
-    return np.stack([np.pad(table, ((0, most - len(table)), (0, 0))) for table in tables])
 
 
 def over_models(of_one: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import association, report, summary
-from experiments.common.figures import plt, whiskers
+from experiments.common.figures import draw_means, plt
 
 # Column of the sentences -> label of its axis.
 _MEASURES = {
@@ -94,24 +94,14 @@ def plot(sentences: pd.DataFrame, means: pd.DataFrame, width: int, title: str) -
 def _panel(
     axis: Axes, sentences: pd.DataFrame, means: pd.DataFrame, measure: str, label: str
 ) -> None:
-    grey, blue = "0.6", sns.color_palette("colorblind")[0]
     # Lengths are whole numbers: set a little apart, dots show how many there are.
     apart = np.random.default_rng(0).uniform(-0.3, 0.3, len(sentences))
     axis.plot(
-        sentences["length"] + apart, sentences[measure], ".", color=grey, alpha=0.5, markersize=3,
+        sentences["length"] + apart, sentences[measure], ".", color="0.6", alpha=0.5, markersize=3,
         label="a sentence", zorder=1,
     )  # fmt: skip
-    many = means.query("sentences >= @FEWEST")
-    axis.errorbar(
-        many["length"], many["mean"], yerr=whiskers(many), fmt="o-", color=blue, capsize=3,
-        markersize=5, label="mean of a bin",
-    )  # fmt: skip
-    few = means.query("sentences < @FEWEST")
-    if len(few):
-        axis.plot(
-            few["length"], few["mean"], "o", color=blue, markerfacecolor="none", markersize=5,
-            label=f"fewer than {FEWEST} sentences",
-        )  # fmt: skip
+    labels = "mean of a bin", f"mean of fewer than {FEWEST}"
+    draw_means(axis, means, "length", FEWEST, "o-", labels)
     axis.set_xlabel("sentence length (word pieces)")
     axis.set_ylabel(label)
     axis.legend(frameon=False)

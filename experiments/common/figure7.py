@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common import association, report, summary
-from experiments.common.figures import plt, whiskers
+from experiments.common.figures import draw_means, plt
 
 # The paper's Spearman's rho and p in each panel.
 PAPER = {
@@ -159,17 +159,8 @@ def _panel(axis: Axes, sentences: pd.DataFrame, cells: pd.DataFrame) -> None:
         sentences["num_attractors"] + apart, sentences["entropy"], ".", color="0.6", alpha=0.5,
         markersize=3, label="a sentence", zorder=1,
     )  # fmt: skip
-    blue = sns.color_palette("colorblind")[0]
-    many = cells.query("sentences >= @_FEW")
-    axis.errorbar(
-        many["num_attractors"], many["mean"], yerr=whiskers(many), fmt="D", color=blue, capsize=4,
-        markersize=5, label="mean",
-    )  # fmt: skip
-    few = cells.query("sentences < @_FEW")
-    axis.plot(
-        few["num_attractors"], few["mean"], "D", color=blue, markerfacecolor="none", markersize=5,
-        label=f"mean of fewer than {_FEW}",
-    )  # fmt: skip
+    labels = "mean", f"mean of fewer than {_FEW}"
+    draw_means(axis, cells, "num_attractors", _FEW, "D", labels)
     axis.set_xlabel("number of attractors")
     axis.set_xticks(range(1, 5))
     axis.set_xlim(0.5, 4.5)

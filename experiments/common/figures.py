@@ -10,6 +10,8 @@ matplotlib.use("Agg")  # before pyplot is imported
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from experiments.common.results import RunFolder
@@ -29,6 +31,31 @@ def whiskers(rows: pd.DataFrame, mean: str = "mean", of: str = "") -> np.ndarray
         np.asarray(rows[column], float) for column in (f"{of}low", mean, f"{of}high")
     )
     return np.clip([middle - low, high - middle], 0, None)
+
+
+def draw_means(
+    axis: Axes, cells: pd.DataFrame, place: str, fewest: int, fmt: str, labels: tuple[str, str]
+) -> None:
+    """Draws the means of cells with their intervals, hollow and without one where few are in it.
+
+    Args:
+        axis: Where to draw.
+        cells: Columns `mean`, `low`, `high`, `sentences`, and the place.
+        place: Column with where a cell stands on the horizontal axis.
+        fewest: Of how many sentences a mean has an interval.
+        fmt: Marker and line, as Matplotlib has it.
+        labels: Of cells with at least so many sentences, and of those with fewer.
+    """
+    blue = sns.color_palette("colorblind")[0]
+    many, few = cells.query("sentences >= @fewest"), cells.query("sentences < @fewest")
+    axis.errorbar(
+        many[place], many["mean"], yerr=whiskers(many), fmt=fmt, color=blue, capsize=4,
+        markersize=5, label=labels[0],
+    )  # fmt: skip
+    axis.plot(
+        few[place], few["mean"], fmt[0], color=blue, markerfacecolor="none", markersize=5,
+        label=labels[1],
+    )  # fmt: skip
 
 
 def save(figure: Figure, folder: RunFolder, stem: str) -> None:

@@ -10,9 +10,10 @@ import numpy as np
 from tqdm import tqdm
 
 from experiments.common import online_coding, spread, synthetic
-from experiments.common.classifiers import Architecture, Classifiers, Recipe
+from experiments.common.classifiers import Architecture, Classifiers
 from experiments.common.drawing import Points, Task, draw
 from experiments.common.results import RunFolder, digest
+from experiments.common.schedules import Recipe
 from experiments.common.token_entropy import token_entropy
 
 _ENTROPY_BATCH = 40

@@ -1,12 +1,13 @@
 """Semirings of sums over paths kept as logarithms: total mass and number of paths."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 
-from semigrad.kernels import logspace
+from semigrad.kernels import logspace, order
 from semigrad.kernels.matmul import columns, matmul, squeeze
 from semigrad.semirings.base import Array, Semiring, log_dtype
 
@@ -96,7 +97,9 @@ class Count(_LogSum):
         return logspace.log_magnitude(_is_edge(weight))
 
     def rows(self, weight: Array, a: Array) -> tuple[Array, Array]:
-        return logspace.normalise_rows(_is_edge(weight), a)
+        # A row of edges is normalised already. Weights wait for `a`, as normalise_rows has them do.
+        edges = _is_edge(jnp.minimum(weight, order.after(math.inf, a)))
+        return jnp.zeros((*weight.shape[:-1], 1), edges.dtype), edges
 
 
 def _is_edge(weight: Array) -> Array:

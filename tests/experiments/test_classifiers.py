@@ -10,15 +10,13 @@ import optax
 import pytest
 from transformers import FlaxBertForSequenceClassification
 
-from experiments.common import synthetic
+from experiments.common import schedules, synthetic
 from experiments.common.classifiers import (
     Architecture,
     Classifiers,
-    Recipe,
-    dropout_keys,
-    schedule,
 )
 from experiments.common.drawing import draw
+from experiments.common.schedules import Recipe
 
 ARCHITECTURE = Architecture(
     length=5,
@@ -107,15 +105,15 @@ def test_training_is_a_plain_loop_over_the_stock_model(points, stock, group):
 
     optimizer = optax.adamw(1e-2, weight_decay=0.1)
     params, state = stock.params, optimizer.init(stock.params)
-    index, weight = schedule(SIZES[NUMBER], SEEDS[NUMBER], RECIPE)
-    keys = dropout_keys(SEEDS[NUMBER], len(index))
+    index, weight = schedules.steps(SIZES[NUMBER], SEEDS[NUMBER], RECIPE)
+    keys = schedules.dropout_keys(SEEDS[NUMBER], len(index))
     for rows, used, key in zip(index, weight, keys, strict=True):
         params, state = step(params, state, inputs[rows], labels[rows], used, key)
     assert_close(one_of(group, NUMBER), params)
 
 
 def test_every_epoch_takes_each_point_once_in_a_new_order():
-    index, weight = schedule(20, 1, RECIPE)
+    index, weight = schedules.steps(20, 1, RECIPE)
     assert index.shape == weight.shape == (9, 8)
     epochs = [
         index[rows : rows + 3][weight[rows : rows + 3] == 1].tolist() for rows in range(0, 9, 3)
@@ -150,4 +148,4 @@ def test_training_stops_after_the_epoch_that_suffices(classifiers, points, initi
     assert_close(trained, seen[1][1])
     shorter = dataclasses.replace(RECIPE, epochs=2)
     # The order of the points of an epoch does not depend on how many epochs there are.
-    assert (schedule(20, 3, shorter)[0] == schedule(20, 3, RECIPE)[0][:6]).all()
+    assert (schedules.steps(20, 3, shorter)[0] == schedules.steps(20, 3, RECIPE)[0][:6]).all()
