@@ -23,8 +23,13 @@ TRANSFORMS: dict[str, Transform] = {
     "LogSumProduct": _statistic(sg.LogSumProduct()),
     "Entropy": _statistic(sg.Entropy()),
     "Count": _statistic(sg.Count()),
+    "Signed": _statistic(sg.Signed()),
     "AbsMaxProduct (XLA)": _statistic(sg.AbsMaxProduct(kernel="xla")),
     "MaxProduct (XLA)": _statistic(sg.MaxProduct(kernel="xla")),
+    "Product(Sum, Max, Entropy)": _statistic(
+        sg.Product(sg.SumProduct(), sg.MaxProduct(kernel="xla"), sg.Entropy())
+    ),
+    **{f"TopK({k})": _statistic(sg.TopK(k)) for k in (1, 2, 4, 8)},
     "top_path": sg.top_path,
 }
 if maximum_native.is_available() and jax.default_backend() == "cpu":

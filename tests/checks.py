@@ -26,6 +26,8 @@ SEMIRINGS: dict[str, tuple[sg.Semiring, Expected]] = {
     "logsum_1.7": (sg.LogSumProduct(1.7), lambda s: s.log_sum(1.7)),
     "logsum_0": (sg.LogSumProduct(0.0), lambda s: s.log_count),
     "count": (sg.Count(), lambda s: s.log_count),
+    "signed": (sg.Signed(), lambda s: sg.SignedMass(s.log_signed(1), s.log_signed(-1))),
+    "top": (sg.TopK(3), lambda s: sg.TopPaths(s.top(3), -s.negated.top(3))),
 }
 
 

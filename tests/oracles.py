@@ -549,6 +549,12 @@ class Statistics:
         return self._each(lambda w: np.min(w, initial=np.inf))
 
     @property
+    def negated(self) -> "Statistics":
+        lists = np.empty(self.lists.size, object)
+        lists[:] = [-w for w in self.lists.ravel()]
+        return Statistics(lists.reshape(self.lists.shape))
+
+    @property
     def absmax(self) -> np.ndarray:
         return self._each(lambda w: np.max(np.abs(w), initial=0.0))
 
@@ -585,6 +591,10 @@ class Statistics:
             return float(-np.sum(p * np.log(p)))
 
         return self._each(read)
+
+    def log_signed(self, sign: int) -> np.ndarray:
+        """The log of the mass of the paths of one sign, 1 or -1."""
+        return self._each(lambda w: _log(np.sum(np.abs(w[np.sign(w) == sign]))))
 
     def top(self, k: int) -> np.ndarray:
         """The k largest weights, descending, filled with -inf."""

@@ -34,6 +34,8 @@ _SEMIRINGS = {
     "logsum_1.7": sg.LogSumProduct(1.7),
     "max": sg.MaxProduct(),
     "absmax": sg.AbsMaxProduct(),
+    "signed": sg.Signed(),
+    "top": sg.TopK(3),
 }
 
 
@@ -57,13 +59,13 @@ def _floats(case: Case) -> list[Array]:
 
 
 @pytest.mark.parametrize("name", _SMOOTH)
-@pytest.mark.parametrize("semiring", ["entropy", "logsum_1.7"])
+@pytest.mark.parametrize("semiring", ["entropy", "logsum_1.7", "signed"])
 def test_against_finite_differences(semiring: str, name: str) -> None:
     f = jax.jit(_scalar(BY_NAME[name], _SEMIRINGS[semiring]))
     check_grads(f, _floats(BY_NAME[name]), order=1, modes=("fwd", "rev"), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("semiring", ["max", "absmax"])
+@pytest.mark.parametrize("semiring", ["max", "absmax", "top"])
 @pytest.mark.parametrize("name", ["contractions/batch", "reductions/prod", "scatter/add_repeated"])
 def test_top_weights_against_finite_differences(name: str, semiring: str) -> None:
     """Where the best path stays the best, the derivative is that of its weight."""

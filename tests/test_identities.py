@@ -115,6 +115,30 @@ def test_everything_equals_the_listed_paths(graph: RandomGraph) -> None:
 
 @on_graphs
 @given(graphs)
+def test_cancelling_masses_leave_the_gradient(graph: RandomGraph) -> None:
+    parts = sg.Product(sg.SumProduct(), sg.Signed())
+    gradient, signed = sg.backprop(graph, parts)(graph.x)
+    listed = oracles.statistics(graph, graph.x)[0]
+    _close(signed.log_positive, listed.log_signed(1))
+    _close(signed.log_negative, listed.log_signed(-1))
+    _close(np.exp(signed.log_positive) - np.exp(signed.log_negative), gradient)
+    _close(np.logaddexp(*signed), _log_sum(graph))
+
+
+@on_graphs
+@given(graphs, st.integers(1, 5))
+def test_the_best_of_the_k_best_is_the_best(graph: RandomGraph, k: int) -> None:
+    parts = sg.Product(sg.MaxProduct("xla"), sg.TopK(k))
+    extremes, top = sg.backprop(graph, parts)(graph.x)
+    np.testing.assert_array_equal(top.values[..., 0], extremes.max)
+    np.testing.assert_array_equal(top.lowest[..., 0], extremes.min)
+    listed = oracles.statistics(graph, graph.x)[0]
+    _close(top.values, listed.top(k))
+    _close(top.lowest, -listed.negated.top(k))
+
+
+@on_graphs
+@given(graphs)
 def test_entropy_is_log_mass_minus_its_derivative(graph: RandomGraph) -> None:
     entropy = sg.backprop(graph, sg.Entropy())(graph.x)
     log_mass = _log_sum(graph)

@@ -26,7 +26,7 @@ import semigrad as sg
 
 # The two that tell most: signs and zero edges, masses and entropies.
 TELLING = ("max", "entropy")
-OTHERS = ("absmax", "logsum_1.7", "logsum_0", "count")
+OTHERS = ("absmax", "logsum_1.7", "logsum_0", "count", "signed", "top")
 
 
 def _want(case: Case, names: tuple[str, ...], samples: int) -> tuple[Any, ...]:

@@ -230,6 +230,7 @@ def test_elements_are_what_the_contract_says() -> None:
     """Leaf names, and "no path", per DESIGN section 2."""
     shape = (2, 3)
     full = lambda value: np.full(shape, value)
+    none = np.full((*shape, 3), -np.inf)
     zeros = {
         "sum": full(0.0),
         "max": sg.Extremes(max=full(-np.inf), min=full(np.inf)),
@@ -237,6 +238,8 @@ def test_elements_are_what_the_contract_says() -> None:
         "entropy": sg.PathEntropy(log_mass=full(-np.inf), entropy=full(0.0)),
         "logsum": full(-np.inf),
         "count": full(-np.inf),
+        "signed": sg.SignedMass(log_positive=full(-np.inf), log_negative=full(-np.inf)),
+        "top": sg.TopPaths(values=none, lowest=-none),
     }
     for name, zero in zeros.items():
         chex.assert_trees_all_equal(SEMIRINGS[name][0].zero(shape, jnp.float64), zero)
@@ -244,11 +247,14 @@ def test_elements_are_what_the_contract_says() -> None:
 
 @pytest.mark.parametrize("name", SEMIRINGS)
 def test_lift_of_zero_is_an_edge_of_weight_zero(name: str) -> None:
-    """It is a path for MaxProduct, and without mass for the others."""
+    """It is a path for MaxProduct and TopK, and without mass for the others."""
     semiring, _ = SEMIRINGS[name]
     lifted = semiring.lift(jnp.zeros(2))
     if name == "max":
         chex.assert_trees_all_equal(lifted, sg.Extremes(np.zeros(2), np.zeros(2)))
+    elif name == "top":
+        best = np.array([[0.0, -np.inf, -np.inf]] * 2)
+        chex.assert_trees_all_equal(lifted, sg.TopPaths(best, -best))
     else:
         chex.assert_trees_all_equal(lifted, semiring.zero((2,), jnp.float64))
 

@@ -38,11 +38,15 @@ class _LogSum(Semiring):
         raise NotImplementedError
 
     def contract(self, weight: Array, a: Array, precision: Any = None) -> Array:
-        log_scale, rows = self.rows(squeeze(weight.astype(a.dtype)), a)
-        top, _, mass = logspace.lift_rows(a)
-        total = matmul(mass, rows, precision)
-        log_mass = logspace.log_lifted(total) + (top + columns(log_scale))
-        return jnp.where(total == 0, -jnp.inf, log_mass)
+        return log_matmul(a, *self.rows(squeeze(weight.astype(a.dtype)), a), precision)
+
+
+def log_matmul(a: Array, log_scale: Array, rows: Array, precision: Any) -> Array:
+    """Returns the log of the product of e^a and of `rows` >= 0 times e^log_scale, row by row."""
+    top, _, mass = logspace.lift_rows(a)
+    total = matmul(mass, rows, precision)
+    log_mass = logspace.log_lifted(total) + (top + columns(log_scale))
+    return jnp.where(total == 0, -jnp.inf, log_mass)
 
 
 @dataclasses.dataclass(frozen=True)
