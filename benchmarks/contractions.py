@@ -65,6 +65,9 @@ def _programs() -> dict[str, Callable[..., Any]]:
         _BASELINE: _product,
         "LogSumProduct": _contraction(sg.LogSumProduct()),
         "Entropy": _contraction(sg.Entropy()),
+        "Count": _contraction(sg.Count()),
+        "Signed": _contraction(sg.Signed()),
+        "TopK(4)": _contraction(sg.TopK(4)),
         "AbsMaxProduct (XLA)": _contraction(sg.AbsMaxProduct(kernel="xla")),
         "MaxProduct (XLA)": _contraction(sg.MaxProduct(kernel="xla")),
     }
@@ -81,7 +84,8 @@ def _arguments(b: int, m: int, n: int, k: int) -> tuple[jax.Array, dict[str, Any
         jnp.asarray(rng.normal(size=shape), jnp.float32) for shape in ((b, k, n), (b, m, n))
     )
     semirings = (
-        sg.SumProduct(), sg.LogSumProduct(), sg.Entropy(), sg.AbsMaxProduct(), sg.MaxProduct(),
+        sg.SumProduct(), sg.LogSumProduct(), sg.Entropy(), sg.Count(), sg.Signed(), sg.TopK(4),
+        sg.AbsMaxProduct(), sg.MaxProduct(),
     )  # fmt: skip
     return weight, {_name(semiring): semiring.lift(a) for semiring in semirings}
 

@@ -1,7 +1,8 @@
-"""How cost grows with tokens, layers and batch: `python -m benchmarks.scaling --output=FOLDER`.
+"""How cost grows with tokens, layers, batch and k: `python -m benchmarks.scaling --output=FOLDER`.
 
-Times a stock BERT of which one of the three is changed at a time. Prints, and writes to the folder,
-a table of exponents, a JSON file, and a figure of the run times.
+Times a stock BERT of which one of the first three is changed at a time, and the k best paths of
+one. Prints, and writes to the folder, a table of exponents, a JSON file, and a figure of the run
+times.
 """
 
 import json
@@ -21,17 +22,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator, ScalarFormatter
 
+import semigrad as sg
 from benchmarks import measure, report
 from benchmarks.machine import machine
 from benchmarks.tasks import bert
-from benchmarks.transforms import TRANSFORMS
+from benchmarks.transforms import TRANSFORMS, Transform, statistic
 
 _OUTPUT = flags.DEFINE_string("output", None, "Folder for the results.", required=True)
 _ROUNDS = flags.DEFINE_integer("rounds", 30, "Runs of each program, at most.", lower_bound=3)
 _SECONDS = flags.DEFINE_float("seconds", 8.0, "Running time of a point, at most.", lower_bound=0.0)
 _NAMES = flags.DEFINE_multi_enum(
     "transform",
-    [name for name in TRANSFORMS if name not in ("jax.value_and_grad", "Count", "top_path")],
+    [
+        *("SumProduct", "LogSumProduct", "Entropy", "AbsMaxProduct (XLA)", "MaxProduct (XLA)"),
+        *(name for name in TRANSFORMS if "native" in name),
+    ],
     list(TRANSFORMS),
     f"What is timed beside {report.BASELINE}.",
 )
@@ -43,7 +48,9 @@ SWEEPS = {
     "tokens": (8, 16, 32, 64, 128, 256),
     "layers": (1, 2, 4, 8),
     "batch": (1, 2, 4, 8, 16, 32),
+    "k": (1, 2, 4, 8),
 }
+_TOP = "TopK(k)"
 _MARKERS = "osD^vP*X<>"
 
 
@@ -51,6 +58,13 @@ def exponent(sizes: Sequence[int], seconds: Sequence[float]) -> float:
     """Returns the power of the size that the time grows with, over the upper half of the sizes."""
     start = (len(sizes) - 1) // 2
     return float(np.polyfit(np.log(sizes[start:]), np.log(seconds[start:]), 1)[0])
+
+
+def _programs(axis: str, size: int, names: Sequence[str]) -> dict[str, Transform]:
+    """Returns what is timed at a point of a sweep: along k, what has a k."""
+    if axis == "k":
+        return {report.BASELINE: TRANSFORMS[report.BASELINE], _TOP: statistic(sg.TopK(size))}
+    return {name: TRANSFORMS[name] for name in names}
 
 
 def _measure(names: Sequence[str]) -> list[dict[str, Any]]:
@@ -63,9 +77,10 @@ def _measure(names: Sequence[str]) -> list[dict[str, Any]]:
             point = tuple(at.values())
             if point not in found:
                 task = bert(at["layers"], HIDDEN, at["tokens"], at["batch"])
-                programs = {name: task.mapped(TRANSFORMS[name]) for name in names}
+                programs = _programs(axis, size, names)
+                mapped = {name: task.mapped(transform) for name, transform in programs.items()}
                 found[point] = measure.measure(
-                    programs, task.arguments, _ROUNDS.value, _SECONDS.value
+                    mapped, task.arguments, _ROUNDS.value, _SECONDS.value
                 )
                 print(report.table(report.rows(task.name, found[point])), flush=True)
             rows += [
@@ -91,31 +106,41 @@ def exponents(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
     """Returns the exponents of all programs, as a Markdown table."""
     head = ["", *(f"{axis} ({sizes[0]} to {sizes[-1]})" for axis, sizes in SWEEPS.items())]
     lines = ["| " + " | ".join(head) + " |", "|---" + "|---:" * len(SWEEPS) + "|"]
-    for name in names:
+    for name in (*names, _TOP):
         cells = [name]
         for axis in SWEEPS:
             series = _series(rows, axis, name)
-            power = exponent([row["size"] for row in series], [row["run_s"] for row in series])
-            cells.append(f"{power:.2f}")
+            sizes, seconds = ([row[key] for row in series] for key in ("size", "run_s"))
+            cells.append(f"{exponent(sizes, seconds):.2f}" if series else "")
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
 
 def plot(rows: Sequence[dict[str, Any]], names: Sequence[str], title: str) -> Figure:
-    """Draws run time against tokens, layers and batch, a line for each program."""
-    colours = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
-    figure, axes = plt.subplots(1, len(SWEEPS), figsize=(12, 5), sharey=True)
+    """Draws run time against tokens, layers, batch and k, a line for each program."""
+    names = (*names, _TOP)
+    colours = sns.color_palette("colorblind", len(names))
+    figure, axes = plt.subplots(1, len(SWEEPS), figsize=(14, 5), sharey=True)
     for panel, axis in zip(axes, SWEEPS, strict=True):
-        for name, marker in zip(names, _MARKERS, strict=False):
-            _draw(panel, _series(rows, axis, name), colours[name], marker, name)
+        for name, colour, marker in zip(names, colours, _MARKERS, strict=False):
+            if series := _series(rows, axis, name):
+                _draw(panel, series, colour, marker, name)
         panel.set(xscale="log", yscale="log", xlabel=axis, xticks=SWEEPS[axis])
         panel.xaxis.set_major_formatter(ScalarFormatter())
         panel.xaxis.set_minor_locator(NullLocator())
         sns.despine(ax=panel)
     axes[0].set_ylabel("run time, ms")
-    handles, labels = axes[0].get_legend_handles_labels()
+    lines = {}
+    for panel in axes:
+        handles, labels = panel.get_legend_handles_labels()
+        lines |= dict(zip(labels, handles, strict=True))
     figure.legend(
-        handles, labels, ncols=4, loc="upper center", frameon=False, bbox_to_anchor=(0.5, 0.95)
+        lines.values(),
+        lines,
+        ncols=5,
+        loc="upper center",
+        frameon=False,
+        bbox_to_anchor=(0.5, 0.95),
     )
     figure.suptitle(title, y=0.99)
     figure.tight_layout(rect=(0, 0, 1, 0.86))
