@@ -161,6 +161,10 @@ def test_narrow_types(dtype: jnp.dtype) -> None:
     for leaf in sg.backprop(f, sg.Entropy())(x):
         assert leaf.dtype == jnp.float32
         np.testing.assert_array_equal(np.isfinite(leaf), True)
+    signed = sg.backprop(f, sg.Signed())(x)
+    assert signed.log_positive.dtype == signed.log_negative.dtype == jnp.float32
+    np.testing.assert_array_equal(np.isfinite(signed.log_positive), [True, False, False])
+    np.testing.assert_array_equal(np.isfinite(signed.log_negative), [False, True, True])
 
 
 def test_shard_alike() -> None:

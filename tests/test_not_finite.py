@@ -187,7 +187,23 @@ def test_log_space_does_not_overflow() -> None:
     assert np.isinf(sg.backprop(f, sg.SumProduct())(x))
     np.testing.assert_allclose(sg.backprop(f, sg.LogSumProduct())(x), want, rtol=1e-5)
     np.testing.assert_allclose(sg.backprop(f, sg.Entropy())(x).log_mass, want, rtol=1e-5)
+    np.testing.assert_allclose(sg.backprop(f, sg.Signed())(x).log_positive, want, rtol=1e-5)
     np.testing.assert_allclose(sg.backprop(f, sg.Count())(x), 80 * np.log(2), rtol=1e-5)
+
+
+@pytest.mark.float32
+def test_masses_that_cancel_are_each_kept() -> None:
+    """Two minus one, two hundred times: the gradient is 1, the masses around it are e^219."""
+
+    def f(x: Array) -> Array:
+        for _ in range(200):
+            x = 2.0 * x - x
+        return x
+
+    x = jnp.float32(1.0)
+    assert sg.backprop(f, sg.SumProduct())(x) == 1.0
+    signed = sg.backprop(f, sg.Signed())(x)
+    np.testing.assert_allclose(signed, 200 * np.log(3) - np.log(2), rtol=1e-5)
 
 
 @pytest.mark.float32

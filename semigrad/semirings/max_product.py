@@ -31,6 +31,9 @@ class MaxProduct(Semiring):
     interval of path weights do: plus is the hull of two intervals, times the product of two
     intervals, "no path" the empty interval (-inf, +inf).
 
+    A path whose weight is 0 times an infinite one weighs 0, but is left out where the two meet in
+    a matrix product.
+
     Attributes:
       kernel: how matrix products are contracted: "xla"; "native" on a CPU, with the package
         semigrad-native; "pallas" on a GPU; or None for the fastest at hand. All give the same

@@ -32,8 +32,8 @@ class TopK(Semiring):
     as well, as `MaxProduct`, which this is for k = 1, keeps both ends. Paths of equal weight are
     listed one by one.
 
-    A matrix product costs k (k + 1) / 2 times the arithmetic of `MaxProduct`'s, about, and an
-    element holds 2 k numbers a node.
+    Where a matrix product takes `MaxProduct` one multiplication and one maximum, it takes this
+    k (k + 1) / 2 and k^2; an element holds 2 k numbers a node.
 
     An infinite weight at the wrong end of a list, -inf among the most positive or +inf among the
     most negative, cannot be told from "no path".
