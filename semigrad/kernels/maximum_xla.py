@@ -9,17 +9,11 @@ which are more rows of the same contraction.
 
 import jax
 import jax.numpy as jnp
-from jax import lax
 
 from semigrad.kernels import order
+from semigrad.kernels.fold import fold
 
 Array = jax.Array
-
-# Steps in the loop's body: with fewer XLA fuses the operands' slices into the loop, which then is
-# not vectorised. A loop of a single iteration would be taken apart and fused with what surrounds
-# it, at a compile time that grows exponentially in the steps: hence _SHORTEST.
-_STEPS = 16
-_SHORTEST = 2 * _STEPS
 
 
 def contract(weight: Array, ends: tuple[Array, ...]) -> tuple[Array, ...]:
@@ -43,44 +37,34 @@ def nothing(weight: Array, ends: tuple[Array, ...]) -> tuple[Array, ...]:
 @jax.jit
 def _largest(weight: Array, ends: tuple[Array, ...]) -> Array:
     """Returns the upper ends; jitted to be traced once per shape, however often it is used."""
-    n = weight.shape[2]
-    steps = _STEPS if n >= _SHORTEST else 1
-    columns = _columns(weight, ends, -n % steps)
 
-    def step(i: Array, best: Array) -> Array:
-        block = [lax.dynamic_slice_in_dim(x, i * steps, steps) for x in columns]
-        for j in range(steps):
-            candidate = _candidate(*(x[j] for x in block))
-            best = jnp.where(candidate > best, candidate, best)
-        return best
+    def enter(best: Array, _: Array, column: list[Array]) -> Array:
+        candidate = _candidate(*column)
+        return jnp.where(candidate > best, candidate, best)
 
-    best = lax.fori_loop(0, -(-n // steps), step, nothing(weight, ends)[0])
+    best = fold(enter, nothing(weight, ends)[0], _columns(weight, ends))
     return jnp.where(is_nan(weight, ends[0]), jnp.nan, best)
 
 
 def winner(weight: Array, ends: tuple[Array, ...]) -> Array:
     """Returns the lowest n that attains the maximum, int32 [b, m, k]; 0 where there is no path."""
-    columns = _columns(weight, ends, 0)
 
-    def step(n: Array, state: tuple[Array, Array]) -> tuple[Array, Array]:
+    def enter(state: tuple[Array, Array], n: Array, column: list[Array]) -> tuple[Array, Array]:
         best, winner = state
-        candidate = _candidate(*(lax.dynamic_index_in_dim(x, n, keepdims=False) for x in columns))
+        candidate = _candidate(*column)
         better = candidate > best
         return jnp.where(better, candidate, best), jnp.where(better, n, winner)
 
     start = jnp.full_like(nothing(weight, ends)[0], -jnp.inf)
     state = start, jnp.zeros(start.shape, jnp.int32)
-    return lax.fori_loop(0, weight.shape[2], step, state)[1]
+    return fold(enter, state, _columns(weight, ends))[1]
 
 
-def _columns(weight: Array, ends: tuple[Array, ...], padding: int) -> list[Array]:
-    """Moves n to the front, where the loop reads it, and pads it with weights 0 to no path."""
+def _columns(weight: Array, ends: tuple[Array, ...]) -> list[tuple[Array, float]]:
+    """Moves n to the front, where the loop reads it, to be padded with weights 0 to no path."""
     fills = (0, 0) if len(ends) == 1 else (0, -jnp.inf, jnp.inf)
-    columns = [jnp.moveaxis(x, 2, 0) for x in (weight.astype(ends[0].dtype), *ends)]
-    return [
-        jnp.pad(x, ((0, padding), (0, 0), (0, 0)), constant_values=fill) if padding else x
-        for x, fill in zip(columns, fills, strict=True)
-    ]
+    operands = weight.astype(ends[0].dtype), *ends
+    return [(jnp.moveaxis(x, 2, 0), fill) for x, fill in zip(operands, fills, strict=True)]
 
 
 def _candidate(weight: Array, *ends: Array) -> Array:

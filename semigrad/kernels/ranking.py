@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from semigrad.kernels import order
+from semigrad.kernels.fold import fold
 from semigrad.kernels.maximum_xla import is_nan
 
 Array = jax.Array
@@ -110,38 +111,25 @@ def _best(weight: Array, high: Array, low: Array, ranks_only: bool) -> Entry:
 
     Jitted to be traced once per shape, however often it is used.
     """
-    b, m, n, k = high.shape
-    steps = 4 if k <= 4 else 2
-    columns = [
-        jnp.moveaxis(x, axes, range(len(axes)))
-        for x, axes in ((weight, (2,)), (high, (2, 3)), (low, (2, 3)))
-    ]
-    fills = 0, -jnp.inf, jnp.inf
-    columns = [
-        jnp.pad(x, [(0, -n % steps)] + [(0, 0)] * (x.ndim - 1), constant_values=fill)
-        for x, fill in zip(columns, fills, strict=True)
-    ]
+    b, m, _, k = high.shape
 
-    def enter(i: Array, best: list[Entry]) -> list[Entry]:
-        w, highs, lows = (lax.dynamic_index_in_dim(x, i, keepdims=False) for x in columns)
-        w = w[:, None, :]
+    def enter(best: list[Entry], n: Array, column: list[Array]) -> list[Entry]:
+        w, highs, lows = column
         new = [
-            (_product(w, x[:, :, None], y[:, :, None]), i.astype(jnp.int32) * k + rank)
+            (_product(w[:, None, :], x[:, :, None], y[:, :, None]), n * k + rank)
             for rank, (x, y) in enumerate(zip(highs, lows, strict=True))
         ]
         return _merge(best, [entry[:1] if ranks_only else entry for entry in new])
 
-    def step(i: Array, best: list[Entry]) -> list[Entry]:
-        # More than one, for what one writes another reads: with one, XLA copies the lists.
-        for j in range(steps):
-            # Without a barrier XLA computes one again where the next reads it: for each rank.
-            best = enter(i * steps + j, lax.optimization_barrier(best))
-        return best
-
     shape = (b, m, weight.shape[1])
     nothing = jnp.full(shape, -jnp.inf, high.dtype), jnp.zeros(shape, jnp.int32)
+    columns = [
+        (jnp.moveaxis(weight, 2, 0), 0),
+        *((jnp.moveaxis(x, (2, 3), (0, 1)), y) for x, y in ((high, -jnp.inf), (low, jnp.inf))),
+    ]
+    # More steps of long lists would take long to compile.
     start = [nothing[:1] if ranks_only else nothing] * k
-    best = lax.fori_loop(jnp.uint32(0), jnp.uint32(-(-n // steps)), step, start)
+    best = fold(enter, start, columns, steps=4 if k <= 4 else 2)
     return tuple(jnp.stack(leaves, -1) for leaves in zip(*best, strict=True))
 
 
