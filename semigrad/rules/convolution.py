@@ -191,23 +191,30 @@ def _toward_lhs(conv: _Convolution, ct: Element) -> Element:
     semiring = conv.site.semiring
     groups, batch, *windows, features = semiring.shape(ct)
     kernel, inputs = conv.rhs.shape[2:-1], conv.rhs.shape[-1]
-    rows = semiring.map(lambda leaf: leaf.reshape(groups, -1, features), ct)
     weights = conv.rhs.reshape(groups, features, math.prod(kernel), inputs)
 
     if not conv.overlaps:
+        rows = semiring.map(lambda leaf: leaf.reshape(groups, -1, features), ct)
         weight = weights.reshape(groups, features, -1).mT
         out = semiring.contract(weight, rows, conv.precision)
         shape = [groups, batch, *windows, *kernel, inputs]
         return _gather(conv, semiring.map(lambda leaf: leaf.reshape(shape), out))
 
+    # XLA does not vectorise what it fuses with a padding, least of all logarithms: so windows are
+    # put where they read before the contraction, unless it would have many more rows to contract.
+    first = math.prod(axis.size for axis in conv.axes) <= 2 * math.prod(windows)
+
+    def place(a: Element, offset: Any) -> Element:
+        return semiring.map(lambda leaf, none: _place(conv, leaf, none, offset), a, conv.fill)
+
     def step(total: Element, at: tuple[Any, Any]) -> tuple[Element, None]:
         offset, weight = at
+        reading = place(ct, offset) if first else ct
+        shape = semiring.shape(reading)
+        rows = semiring.map(lambda leaf: leaf.reshape(groups, -1, features), reading)
         out = semiring.contract(weight, rows, conv.precision)
-
-        def place(leaf: Any, none: Any) -> Any:
-            return _place(conv, leaf.reshape(groups, batch, *windows, inputs), none, offset)
-
-        return semiring.plus(total, semiring.map(place, out, conv.fill)), None
+        out = semiring.map(lambda leaf: leaf.reshape(*shape[:-1], inputs), out)
+        return semiring.plus(total, out if first else place(out, offset)), None
 
     start = semiring.zero(conv.lhs.shape, conv.lhs.dtype)
     return _loop(step, start, (conv.offsets, jnp.transpose(weights, (2, 0, 3, 1))))[0]
