@@ -15,7 +15,7 @@ def fold(
     enter: Callable[[State, Array, list[Array]], State],
     state: State,
     columns: Sequence[tuple[Array, float]],
-    steps: int = 4,
+    steps: int,
 ) -> State:
     """Joins to a state what arrays [n, ...] hold at 0, then at 1, up to n - 1.
 

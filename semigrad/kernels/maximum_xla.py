@@ -15,6 +15,8 @@ from semigrad.kernels.fold import fold
 
 Array = jax.Array
 
+_SMALL = 1 << 13
+
 
 def contract(weight: Array, ends: tuple[Array, ...]) -> tuple[Array, ...]:
     """See maximum.contract; no axis is empty."""
@@ -42,7 +44,9 @@ def _largest(weight: Array, ends: tuple[Array, ...]) -> Array:
         candidate = _candidate(*column)
         return jnp.where(candidate > best, candidate, best)
 
-    best = fold(enter, nothing(weight, ends)[0], _columns(weight, ends))
+    start = nothing(weight, ends)[0]
+    # An iteration over a small accumulator costs little more than its start.
+    best = fold(enter, start, _columns(weight, ends), steps=16 if start.size <= _SMALL else 4)
     return jnp.where(is_nan(weight, ends[0]), jnp.nan, best)
 
 
@@ -57,7 +61,7 @@ def winner(weight: Array, ends: tuple[Array, ...]) -> Array:
 
     start = jnp.full_like(nothing(weight, ends)[0], -jnp.inf)
     state = start, jnp.zeros(start.shape, jnp.int32)
-    return fold(enter, state, _columns(weight, ends))[1]
+    return fold(enter, state, _columns(weight, ends), steps=4)[1]
 
 
 def _columns(weight: Array, ends: tuple[Array, ...]) -> list[tuple[Array, float]]:
