@@ -46,7 +46,7 @@ def _largest(weight: Array, ends: tuple[Array, ...]) -> Array:
 
     start = nothing(weight, ends)[0]
     # An iteration over a small accumulator costs little more than its start.
-    best = fold(enter, start, _columns(weight, ends), steps=16 if start.size <= _SMALL else 4)
+    best = fold(enter, start, _columns(weight, ends), steps=8 if start.size <= _SMALL else 4)
     return jnp.where(is_nan(weight, ends[0]), jnp.nan, best)
 
 
