@@ -25,8 +25,8 @@ _native = pytest.mark.skipif(
 )
 KERNELS = ["xla", "pallas", pytest.param("native", marks=_native)]
 
-# [b, m, k, n]; the second is long enough for the loop's body of several steps.
-SHAPES = [(1, 1, 1, 1), (2, 5, 7, 37), (3, 33, 70, 4), (1, 40, 3, 300)]
+# [b, m, k, n]; loops of XLA's kernel take eight steps at once in the second, four in the last.
+SHAPES = [(1, 1, 1, 1), (2, 5, 7, 37), (3, 33, 70, 4), (1, 40, 3, 300), (3, 33, 70, 10)]
 
 
 def _operands(shape: tuple[int, ...], ends: int, dtype: Any) -> tuple[Array, tuple[Array, ...]]:

@@ -40,7 +40,7 @@ def fold(
 
     def iteration(i: Array, state: State) -> State:
         for j in range(steps):
-            # One by one: a slice of several columns would be computed anew for each.
+            # One by one: a slice of several columns, taken apart, would not be vectorised.
             number = i * steps + j
             at = [lax.dynamic_index_in_dim(x, number, keepdims=False) for x in arrays]
             state = enter(state, number, at)

@@ -15,6 +15,7 @@ from semigrad.kernels.fold import fold
 
 Array = jax.Array
 
+# Numbers in an accumulator up to which an iteration costs little more than its start.
 _SMALL = 1 << 13
 
 
@@ -45,7 +46,6 @@ def _largest(weight: Array, ends: tuple[Array, ...]) -> Array:
         return jnp.where(candidate > best, candidate, best)
 
     start = nothing(weight, ends)[0]
-    # An iteration over a small accumulator costs little more than its start.
     best = fold(enter, start, _columns(weight, ends), steps=8 if start.size <= _SMALL else 4)
     return jnp.where(is_nan(weight, ends[0]), jnp.nan, best)
 
