@@ -15,7 +15,7 @@ class Measurement:
     """What a program cost.
 
     Attributes:
-        compile_s: Seconds to trace, lower and compile it, once, with no cache.
+        compile_s: Seconds to trace, lower and compile it, with no cache; the median.
         run_s: Seconds of each run.
         memory: Bytes that the compiled program holds at most, beside its arguments.
     """
@@ -40,20 +40,24 @@ def measure(
     arguments: Sequence[Any],
     rounds: int,
     seconds: float,
+    compilations: int = 1,
 ) -> dict[str, Measurement]:
-    """Compiles each program and runs them in turn, so that what disturbs one disturbs all.
+    """Compiles programs in turn and runs them in turn, so that what disturbs one disturbs all.
 
     Args:
         programs: The programs by name.
         arguments: What all of them are applied to.
         rounds: How often each is run at most.
         seconds: When the rounds end at the latest, three of them at the least.
+        compilations: How often each is compiled.
     """
-    compiled, compile_s = {}, {}
-    for name, program in tqdm.tqdm(programs.items(), desc="compiling", leave=False):
+    compiled: dict[str, Any] = {}
+    compile_s: dict[str, list[float]] = {name: [] for name in programs}
+    for name in tqdm.tqdm([*programs] * compilations, desc="compiling", leave=False):
+        jax.clear_caches()
         start = time.perf_counter()
-        compiled[name] = jax.jit(program).lower(*arguments).compile()
-        compile_s[name] = time.perf_counter() - start
+        compiled[name] = jax.jit(programs[name]).lower(*arguments).compile()
+        compile_s[name].append(time.perf_counter() - start)
     run_s: dict[str, list[float]] = {name: [] for name in programs}
     for program in compiled.values():
         jax.block_until_ready(program(*arguments))
@@ -66,7 +70,7 @@ def measure(
             jax.block_until_ready(program(*arguments))
             run_s[name].append(time.perf_counter() - start)
     return {
-        name: Measurement(compile_s[name], run_s[name], _memory(program))
+        name: Measurement(float(np.median(compile_s[name])), run_s[name], _memory(program))
         for name, program in compiled.items()
     }
 

@@ -19,7 +19,9 @@ _OUTPUT = flags.DEFINE_string("output", None, "Folder for the results.", require
 _TASKS = flags.DEFINE_multi_enum("task", list(TASKS), list(TASKS), "What is timed.")
 _ROUNDS = flags.DEFINE_integer("rounds", 30, "Runs of each program, at most.", lower_bound=3)
 _SECONDS = flags.DEFINE_float("seconds", 60.0, "Running time of a task, at most.", lower_bound=0.0)
-
+_COMPILATIONS = flags.DEFINE_integer(
+    "compilations", 1, "Compilations of each program.", lower_bound=1
+)
 _NAMES = flags.DEFINE_multi_enum(
     "transform", list(TRANSFORMS), list(TRANSFORMS), f"What is timed beside {report.BASELINE}."
 )
@@ -35,7 +37,9 @@ def main(argv: Sequence[str]) -> None:
     for task_name in dict.fromkeys(_TASKS.value):
         task = TASKS[task_name]()
         programs = {name: task.mapped(TRANSFORMS[name]) for name in names}
-        found = measure.measure(programs, task.arguments, _ROUNDS.value, _SECONDS.value)
+        found = measure.measure(
+            programs, task.arguments, _ROUNDS.value, _SECONDS.value, _COMPILATIONS.value
+        )
         record["tasks"].append(report.rows(task.name, found))
         print(report.table(record["tasks"][-1]), flush=True)
         (folder / "benchmarks.json").write_text(json.dumps(record, indent=2))

@@ -1,4 +1,4 @@
-"""What is timed beside `jax.grad`: a statistic of each kind."""
+"""What is timed beside `jax.grad`: the forward pass, and a statistic of each kind."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,6 +20,7 @@ def statistic(semiring: sg.Semiring) -> Transform:
 TRANSFORMS: dict[str, Transform] = {
     report.BASELINE: jax.grad,
     "jax.value_and_grad": jax.value_and_grad,
+    "forward pass": lambda f: f,
     "SumProduct": statistic(sg.SumProduct()),
     "LogSumProduct": statistic(sg.LogSumProduct()),
     "Entropy": statistic(sg.Entropy()),

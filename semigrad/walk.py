@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jax.core import Tracer
 
 from semigrad import interpreter
 from semigrad.graph import Atom, Constant, Equation, Graph, Variable, identity_equation
@@ -104,6 +105,12 @@ class Walk:
             return None
         positions = [self._positions[v] for v in slots]
         visited = functools.reduce(jnp.logical_or, (p.here for p in positions))
+        shapes = tuple(v.aval.shape for v in eqn.outvars)
+        if _is_known_false(visited):
+            for _, v in results:
+                self._stand(v, _Position(visited, _zero(), visited))
+            none = jnp.zeros((), eqn.outvars[results[0][0]].aval.dtype)
+            return Record(eqn, shapes, visited, _zero(), _zero(), none)
         wants_max = functools.reduce(jnp.logical_or, (p.here & p.wants_max for p in positions))
         bundles = self._bundles(eqn, slots, [n for n, _ in results])
         weights = [_decode(bundle.weights) for bundle in bundles]
@@ -112,11 +119,10 @@ class Walk:
         chosen = jnp.concatenate([jnp.where(w.is_edge, w.value, 0) for w in weights])[choice]
         result, index = self._reached(eqn, bundles, choice)
         negative = chosen < 0
-        if several:
+        if several and isinstance(visited, Tracer):
             visited, result, index, negative = _apart(visited, result, index, negative)
         for n, v in results:
             self._stand(v, _Position(visited & (result == n), index, wants_max ^ negative))
-        shapes = tuple(v.aval.shape for v in eqn.outvars)
         return Record(eqn, shapes, visited, result, index, chosen)
 
     def _choose(
@@ -155,6 +161,9 @@ class Walk:
         self._positions[variable] = position
         copies = [c for c in self._copies.get(variable, ()) if c in self._best]
         if not copies:
+            return
+        if _is_known_false(position.here):
+            self._positions.update((copy, position) for copy in copies)
             return
         index = jnp.minimum(position.index, variable.aval.size - 1)
         scores = jnp.stack(
@@ -230,6 +239,11 @@ class Walk:
         like = [jnp.zeros(v.aval.shape, v.aval.dtype) for v in eqn.outvars if v.is_float]
         weights = iter(jax.linear_transpose(reverse, like)([*hot.values()])[0])
         return [next(weights).reshape(-1) if is_float else jnp.zeros(0) for is_float in floats]
+
+
+def _is_known_false(x: Array) -> bool:
+    """Whether an array is known while the walk is made, as it is outside `jit`, and is False."""
+    return not isinstance(x, Tracer) and not x
 
 
 def _zero() -> Array:
