@@ -21,7 +21,8 @@ from semigrad.rules.boxes import index_in_whole
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import MaxProduct
 from semigrad.unroll import unroll
-from semigrad.walk import Record, Walk, split_by_use
+from semigrad.uses import split_by_use
+from semigrad.walk import Record, Walk
 
 
 @dataclasses.dataclass(frozen=True)

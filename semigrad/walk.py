@@ -20,7 +20,7 @@ from jax import lax
 from jax.core import Tracer
 
 from semigrad import interpreter
-from semigrad.graph import Atom, Constant, Equation, Graph, Variable, identity_equation
+from semigrad.graph import Atom, Constant, Equation, Variable
 from semigrad.interpreter import Program, Values
 from semigrad.rules.boxes import (
     Box,
@@ -36,6 +36,7 @@ from semigrad.rules.reach import reach
 from semigrad.semirings.base import Array
 from semigrad.semirings.max_product import Extremes, MaxProduct
 from semigrad.semirings.sum_product import SumProduct
+from semigrad.uses import COPY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,7 +102,7 @@ class Walk:
         """Goes through an equation if the path does; None if no path could."""
         slots = [v for v in dict.fromkeys(eqn.invars) if v in self._positions]
         results = [(n, v) for n, v in enumerate(eqn.outvars) if v in self._best and v.aval.size]
-        if not slots or not results or eqn.name == _COPY:
+        if not slots or not results or eqn.name == COPY:
             return None
         positions = [self._positions[v] for v in slots]
         visited = functools.reduce(jnp.logical_or, (p.here for p in positions))
@@ -109,8 +110,7 @@ class Walk:
         if _is_known_false(visited):
             for _, v in results:
                 self._stand(v, _Position(visited, _zero(), visited))
-            none = jnp.zeros((), eqn.outvars[results[0][0]].aval.dtype)
-            return Record(eqn, shapes, visited, _zero(), _zero(), none)
+            return Record(eqn, shapes, visited, _zero(), _zero(), _zero())
         wants_max = functools.reduce(jnp.logical_or, (p.here & p.wants_max for p in positions))
         bundles = self._bundles(eqn, slots, [n for n, _ in results])
         weights = [_decode(bundle.weights) for bundle in bundles]
@@ -330,32 +330,3 @@ def _score(weights: _Weights, best: Extremes, wants_max: Array) -> Array:
     through = MaxProduct().scale(weights.value, jax.tree.map(lambda x: x.reshape(-1), best))
     score = jnp.where(wants_max, through.max, -through.min)
     return jnp.where(weights.is_edge, score, -jnp.inf)
-
-
-_COPY = "use"
-
-
-def split_by_use(program: Program) -> tuple[Graph, dict[Variable, list[Variable]]]:
-    """Inserts a copy of each active variable per operand that uses it, if there are several."""
-    uses: dict[Atom, int] = {}
-    for eqn in program.graph.equations:
-        if any(v in program.active for v in eqn.outvars):
-            for v in eqn.invars:
-                uses[v] = uses.get(v, 0) + (v in program.active)
-    copies: dict[Variable, list[Variable]] = {
-        v: [] for v, count in uses.items() if count > 1 and isinstance(v, Variable)
-    }
-    equations: list[Equation] = []
-    made: dict[Variable, Equation] = {}
-    for eqn in program.graph.equations:
-        invars = list(eqn.invars)
-        if any(v in program.active for v in eqn.outvars):
-            for slot, v in enumerate(eqn.invars):
-                if isinstance(v, Variable) and v in copies:
-                    invars[slot] = Variable(v.aval)
-                    copies[v].append(invars[slot])  # pyright: ignore
-                    like = made.get(v, eqn)
-                    equations.append(identity_equation(_COPY, (v,), invars[slot], like=like))  # pyright: ignore
-        equations.append(dataclasses.replace(eqn, invars=tuple(invars)))
-        made.update((v, eqn) for v in eqn.outvars)
-    return Graph(program.graph.inputs, tuple(equations), program.graph.outputs), copies
